@@ -95,7 +95,7 @@ SplitRoles roles_of(const AnnotatedSet& set, const std::string& train, const std
   SplitRoles roles;
   roles.valid = valid.empty() ? split_called(set, {"valid", "val", "validation", "dev"})
                               : &required_split(set, valid);
-  // VOC: trainval is train and val together, and test evaluates it.
+  // VOC: trainval is train and val together, and networks are evaluated on test.
   if (valid.empty() && split_called(set, {"trainval"}))
     if (const AnnotatedSplit* test = split_called(set, {"test"})) roles.valid = test;
   if (!train.empty())

@@ -53,8 +53,8 @@ void place_image(const fs::path& source, const fs::path& target, bool copy) {
     remove_file(target);
   } else if (is_present(target)) {
     if (same_bytes(source, target)) return;
-    fail_at({target.string(), 0}, "another image is where ", source.string(),
-            " would go; remove it");
+    fail_at({target.string(), 0}, "is another image than ", source.string(),
+            ", which would be written here; remove this file");
   }
   make_folder(target.parent_path());
   if (copy)

@@ -183,20 +183,20 @@ std::string bench_json(const BenchOptions& o, const BenchReport& r) {
 }
 
 void print_tuning(const TuneReport& r) {
-  fmt::print("{:>5} {:<9}{:<32} {:>9}  {:<18} {:>9}  {}\n", "layer", "", "convolution", "rule ms",
-             "", "chosen ms", "");
-  double by_rule = 0, tuned = 0;
+  fmt::print("{:>5} {:<9}{:<32} {:>12}  {:<18} {:>9}  {}\n", "layer", "", "convolution",
+             "heuristic ms", "", "chosen ms", "");
+  double by_heuristic = 0, tuned = 0;
   std::int64_t others = 0;
   for (const TunedConvolution& t : r.convolutions) {
-    const double rule = t.seconds_of(t.rule), chosen = t.seconds_of(t.chosen);
-    fmt::print("{:>5} {:<9}{:<32} {:>9.3f}  {:<18} {:>9.3f}  {}\n", t.layer,
-               word_of(t.use.direction), spec_text(t.use.spec), 1e3 * rule, t.rule, 1e3 * chosen,
-               t.chosen == t.rule ? "" : t.chosen);
-    by_rule += rule, tuned += chosen, others += t.chosen != t.rule;
+    const double heuristic = t.seconds_of(t.heuristic), chosen = t.seconds_of(t.chosen);
+    fmt::print("{:>5} {:<9}{:<32} {:>12.3f}  {:<18} {:>9.3f}  {}\n", t.layer,
+               word_of(t.use.direction), spec_text(t.use.spec), 1e3 * heuristic, t.heuristic,
+               1e3 * chosen, t.chosen == t.heuristic ? "" : t.chosen);
+    by_heuristic += heuristic, tuned += chosen, others += t.chosen != t.heuristic;
   }
   fmt::print(
-      "{} of {} take another algorithm than the rule's: {:.3f} ms in all instead of {:.3f}\n",
-      others, r.convolutions.size(), 1e3 * tuned, 1e3 * by_rule);
+      "{} of {} take another algorithm than the heuristic's: {:.3f} ms in all instead of {:.3f}\n",
+      others, r.convolutions.size(), 1e3 * tuned, 1e3 * by_heuristic);
 }
 
 }  // namespace darknet::cli

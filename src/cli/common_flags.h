@@ -24,7 +24,8 @@ void add_seed(const Command&, const char* help, std::function<void(std::uint64_t
 inline constexpr const char* kReadingThreads = "threads that read images";
 void add_threads(const Command&, int& threads, const char* help);
 // -exact, -precision, which is an override except for int8, and -tuning, a file of algorithms.
-// `int8`: set by -precision int8; null in commands that train and so refuse it.
+// `int8`: set by -precision int8; null in commands that also compute gradients (training, sweeps,
+// check), which refuse it.
 void add_arithmetic(const Command&, bool& exact, std::vector<std::string>& overrides,
                     std::filesystem::path& tuning, bool* int8 = nullptr);
 // -i, -gpus, -nogpu: `device` is filled in before the command runs; without them the first GPU that

@@ -135,8 +135,8 @@ void check_flags(const Command& command, const DemoOptions& o) {
         2);
 }
 
-// Flags of other Darknet forks' demos that change nothing here.
-void add_demo_habits(const Command& command) {
+// Flags of other Darknet forks' demos that have no effect here.
+void add_demo_compatibility_flags(const Command& command) {
   add_compatibility_flags(command);
   add_ignored(command, {"-http_post_host", true, "-json_port serves what is found as a stream"});
 }
@@ -151,7 +151,7 @@ void add_detector_demo(Program& program) {
   add_source_flags(command, o);
   add_detection_flags(command, o);
   add_output_flags(command, o);
-  add_demo_habits(command);
+  add_demo_compatibility_flags(command);
   command.footer(
       "Keys of the window: q or Esc quits, space pauses, s saves the image, + and - change the "
       "threshold.");

@@ -195,19 +195,19 @@ std::string manual_page(const CommandDoc& program) {
               "command and begin with one dash or two.")));
   for (const CommandDoc& c : commands_of(program)) page += command_page(c);
   page +=
-      ".SH EXIT STATUS\n.TP\n.B 0\nall went well\n.TP\n.B 1\nsomething read was wrong, or could "
-      "not "
-      "be read or written\n.TP\n.B 2\nthe command line was wrong\n.TP\n.B 129, 130, "
-      "143\ninterrupted (SIGHUP, Ctrl-C, SIGTERM); a "
-      "training has saved its state\n.SH FILES\n.TP\n.I NAME_last.weights, NAME_last.state\nwhere "
-      "a "
-      "training resumes\n.TP\n.I NAME_best.weights, NAME_final.weights\nof the best evaluation, "
-      "and "
-      "of the end\n.TP\n.I NAME_log.jsonl, NAME_chart.svg, NAME_chart.png\nthe log of a training "
-      "run, "
-      "iteration by iteration\n.TP\n.I NAME.calibration.json\nconfidences fitted by "
-      "detector calibrate, for -calibrate\n.SH ENVIRONMENT\n.TP\n.B OMP_NUM_THREADS\nhow many "
-      "cores compute\n"
+      ".SH EXIT STATUS\n.TP\n.B 0\nall went well\n"
+      ".TP\n.B 1\nsomething read was wrong, or could not be read or written\n"
+      ".TP\n.B 2\nthe command line was wrong\n"
+      ".TP\n.B 129, 130, 143\n"
+      "interrupted (SIGHUP, Ctrl-C, SIGTERM); a training has saved its state\n"
+      ".SH FILES\n.TP\n.I NAME_last.weights, NAME_last.state\nwhere a training resumes\n"
+      ".TP\n.I NAME_best.weights, NAME_final.weights\n"
+      "of the best evaluation, and of the end\n"
+      ".TP\n.I NAME_log.jsonl, NAME_chart.svg, NAME_chart.png\n"
+      "the log of a training run, iteration by iteration\n"
+      ".TP\n.I NAME.calibration.json\n"
+      "confidences fitted by detector calibrate, for -calibrate\n"
+      ".SH ENVIRONMENT\n.TP\n.B OMP_NUM_THREADS\nhow many cores compute\n"
       ".TP\n.B OMP_WAIT_POLICY, GOMP_SPINCOUNT\n" +
       roff(
           "how threads wait for each other; without them they spin while other programs leave the "

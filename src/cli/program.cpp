@@ -190,7 +190,7 @@ void describe_groups(CLI::App& program) {
   }
 }
 
-// Darknet's habits into CLI11's: -dont_show becomes --dont_show; numbers such as -1 stay.
+// Darknet's flags as CLI11 expects them: -dont_show becomes --dont_show; numbers such as -1 stay.
 std::vector<std::string> normalise(const std::vector<std::string>& arguments) {
   std::vector<std::string> out;
   out.reserve(arguments.size());
@@ -232,7 +232,7 @@ int parse_and_run(CLI::App& app, Program& program, const std::vector<std::string
     return print_help_of(app, program);
   }
   const RunOutputs outputs;
-  const WarningsOfImages at_the_end;
+  const ImageWarningSummary at_the_end;
   const AdaptiveWaiting waiting;
   return program.run();
 }

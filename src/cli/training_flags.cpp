@@ -67,8 +67,8 @@ void add_data(const Command& command, TrainingSettings& o, Trained trained) {
   if (trained == Trained::detector) add_bad_labels(command, o.bad_labels);
 }
 
-// Flags with which people train elsewhere.
-void add_training_habits(const Command& command, Trained trained) {
+// Flags of other Darknet forks and of other commands that have no effect here or are refused.
+void add_training_compatibility_flags(const Command& command, Trained trained) {
   add_compatibility_flags(command);
   for (const IgnoredFlag& flag :
        {IgnoredFlag{"-chart", true,
@@ -114,7 +114,7 @@ void add_training_flags(const Command& command, TrainingSettings& o, Trained tra
       .option("-tensorboard", o.tensorboard,
               "folder for event files with all figures of the log, which TensorBoard draws")
       .value_name("FOLDER");
-  add_training_habits(command, trained);
+  add_training_compatibility_flags(command, trained);
 }
 
 void require_possible_training(const Command& command, const TrainingSettings& o) {

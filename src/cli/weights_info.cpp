@@ -175,9 +175,8 @@ void add_weights_info(Program& program) {
   weights_argument(command, o.weights).required();
   const Option cfg = cfg_argument(command, o.cfg);
   command.footer(
-      "With a cfg the values are listed layer by layer, and a file that ends too early or too late "
-      "is reported with the layer. The exit code is 1 where it does not fit, or holds values that "
-      "are not finite.");
+      "With a cfg the values are listed layer by layer. A file that ends inside a layer, or goes "
+      "on after the last one, is an error: the exit code is 1, as for values that are not finite.");
   add_overrides(command, o.overrides);
   command.runs([&o, command, cfg] {
     if (command.at("-set").given() && !cfg.given())

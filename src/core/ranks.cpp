@@ -25,13 +25,13 @@ std::int64_t number_in(const char* variable, std::int64_t otherwise) {
   return text && read_number(std::string_view(text), value) ? value : otherwise;
 }
 
-double silence() {
+double rank_timeout() {
   const char* const text = std::getenv("DARKNET_RANK_TIMEOUT");
-  if (!text) return kSilence;
+  if (!text) return kRankTimeout;
   std::int64_t seconds = 0;
-  if (!read_number(std::string_view(text), seconds) || seconds < kShortestSilence)
-    fail("DARKNET_RANK_TIMEOUT=", text, ": expected a whole number of seconds, at least ",
-         kShortestSilence, ": ranks show every ", kSecondsBetweenSigns, " s that they live");
+  if (!read_number(std::string_view(text), seconds) || seconds < kMinRankTimeout)
+    fail("DARKNET_RANK_TIMEOUT=", text, ": expected an integer from ", kMinRankTimeout,
+         " on, in seconds: ranks send a heartbeat every ", kHeartbeatSeconds, " s");
   return static_cast<double>(seconds);
 }
 
@@ -63,7 +63,7 @@ Ranks* opened = nullptr;  // never destroyed before close_ranks(): MPI could not
 Ranks* open() {
   const Launch launch = launch_of_environment();
   if (launch.count <= 1) return &single_rank();
-  const double seconds = silence();
+  const double seconds = rank_timeout();
   std::unique_ptr<Ranks> ranks = mpi(launch).open(seconds);
   if (ranks->count() != launch.count)
     fail(together(launch), ", but MPI joins ", plural(ranks->count(), "process"),
@@ -118,7 +118,7 @@ void close_ranks(int exit_code, bool failed) {
     log::error(e.what());
     opened->abort(exit_code == 0 ? 1 : exit_code);
   }
-  delete std::exchange(opened, nullptr);
+  const std::unique_ptr<Ranks> closed(std::exchange(opened, nullptr));
 }
 
 }  // namespace darknet

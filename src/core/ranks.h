@@ -28,8 +28,8 @@ class PendingSum {
 };
 
 // This one is the only rank. Calls may come from any thread, one at a time. They throw Error where
-// MPI reports a fault. A rank that no longer answers ends the job with a message: kSilence at the
-// latest.
+// MPI reports a fault. A rank that no longer answers ends the job with a message, after
+// kRankTimeout seconds at the latest.
 class Ranks {
  public:
   virtual ~Ranks() = default;
@@ -80,9 +80,9 @@ class Ranks {
   T broadcast_value(const T& mine);
 };
 
-// So many seconds without a sign of life make a rank count as lost; the environment variable
+// A rank from which nothing came for so many seconds counts as lost; the environment variable
 // DARKNET_RANK_TIMEOUT sets another number (core/mpi/module.h: the smallest).
-inline constexpr double kSilence = 25;
+inline constexpr double kRankTimeout = 25;
 
 // The only rank: nothing is exchanged.
 Ranks& single_rank();

@@ -132,9 +132,9 @@ void require_plain(const std::string& name, const std::string& member, archive_e
 
 bool reads_shards() { return true; }
 
-void each_tar_member(const ByteSource& tar, const std::string& name,
-                     const std::function<bool(const TarMember&)>& wanted,
-                     const std::function<void(const TarMember&, const std::string&)>& take) {
+void for_each_tar_member(const ByteSource& tar, const std::string& name,
+                         const std::function<bool(const TarMember&)>& wanted,
+                         const std::function<void(const TarMember&, const std::string&)>& take) {
   Reader reader(tar, name);
   std::uint64_t end = 0;
   std::string last;
@@ -243,9 +243,10 @@ namespace {
 }  // namespace
 
 bool reads_shards() { return false; }
-void each_tar_member(const ByteSource& /*tar*/, const std::string& name,
-                     const std::function<bool(const TarMember&)>& /*wanted*/,
-                     const std::function<void(const TarMember&, const std::string&)>& /*take*/) {
+void for_each_tar_member(
+    const ByteSource& /*tar*/, const std::string& name,
+    const std::function<bool(const TarMember&)>& /*wanted*/,
+    const std::function<void(const TarMember&, const std::string&)>& /*take*/) {
   fail_without(name);
 }
 struct TarWriter::Impl {};

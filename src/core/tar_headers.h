@@ -22,7 +22,7 @@ struct TarMember {
 // no second request then. What lies between headers is not read, but for small members behind a
 // URL. Throws Error, "NAME: MEMBER: ...", where the tar is damaged or cut short, or holds what
 // cannot be read at a place (links, sparse files).
-void each_tar_member(
+void for_each_tar_member(
     const ByteSource& tar, const std::string& name,
     const std::function<bool(const TarMember&)>& wanted,
     const std::function<void(const TarMember&, const std::string& contents)>& take);

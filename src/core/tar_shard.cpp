@@ -74,7 +74,7 @@ TarShard::TarShard(std::string name) : name_(std::move(name)), source_(open_sour
         lower_case(m.name.substr(m.name.size() - std::min(m.name.size(), kExtension)));
     return source_->is_remote() && m.bytes <= kMaxKept && (end == ".txt" || end == ".cls");
   };
-  each_tar_member(*source_, name_, wanted, [&](const TarMember& m, const std::string& contents) {
+  const auto take = [&](const TarMember& m, const std::string& contents) {
     constexpr auto kMax = std::numeric_limits<std::uint32_t>::max();
     if (m.bytes > kMax) fail(name_, ": ", m.name, ": this member is larger than 4 GiB");
     names_ += m.name;
@@ -83,7 +83,8 @@ TarShard::TarShard(std::string name) : name_(std::move(name)), source_(open_sour
                         .bytes = static_cast<std::uint32_t>(m.bytes),
                         .name_end = static_cast<std::uint32_t>(names_.size())});
     kept += contents;
-  });
+  };
+  for_each_tar_member(*source_, name_, wanted, take);
   kept.shrink_to_fit();
   kept_ = source_of(name_, std::move(kept));
   names_.shrink_to_fit(), members_.shrink_to_fit();

@@ -1,4 +1,4 @@
-// Which algorithm and layouts a convolution uses: what a tuning table says, else a rule of its
+// Which algorithm and layouts a convolution uses: what a tuning table says, else a heuristic of its
 // shape, shared by the plans and by the convolutions alone that they are measured against. Makes
 // descriptors, runs nothing.
 #pragma once

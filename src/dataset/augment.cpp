@@ -269,15 +269,15 @@ WarpArguments warp_of(const Image& image, const Placement& p, View<float> out) {
           .out = out,
           .placement = p,
           .depth = image.depth,
-          .white = image.white};
+          .value_of_one = image.value_of_one};
 }
 
 }  // namespace
 
 void place(const Stream& stream, const Image& image, const Placement& p, View<float> out,
-           float white) {
+           float value_of_one) {
   WarpArguments a = warp_of(image, p, out);
-  if (white > 0) a.white = white;
+  if (value_of_one > 0) a.value_of_one = value_of_one;
   warp(stream, a);
 }
 

@@ -1,5 +1,5 @@
-// What is done to the source images of one input image, drawn at random and written down first (a
-// plan is a pure function of its random numbers), then carried out by kernels/warp.
+// Augmentation of the source images of one input image: a plan, which is a pure function of its
+// random numbers, and which kernels/warp carries out.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -64,8 +64,9 @@ Rect shown_part(const Placement&, const Image&, int reduction);
 
 // Writes the region of `out` ({1, h, w, c}, host memory).
 void place(const Stream&, const DecodedImage&, const Placement&, View<float> out);
-// The same with grey outside the image. `white`: the value that becomes 1; 0: Image::white.
-void place(const Stream&, const Image&, const Placement&, View<float> out, float white = 0);
+// The same with grey outside the image. `value_of_one`: the value that becomes 1; 0:
+// Image::value_of_one.
+void place(const Stream&, const Image&, const Placement&, View<float> out, float value_of_one = 0);
 // The arguments of the first for `pixels`, the image's bytes in the memory in which `out` lies.
 WarpArguments warp_of(const std::uint8_t* pixels, const DecodedImage&, const Placement&,
                       View<float> out);

@@ -78,7 +78,7 @@ void check_image(ListCheck& check, const ImagePaths& images, std::size_t i,
     ListCheck::Range& range = check.ranges[to_size(image.depth / 2)];  // of 1, 2 or 4 bytes
     ++range.images;
     range.largest = std::max(range.largest, largest_in(image));
-    range.white = image.white;
+    range.value_of_one = image.value_of_one;
     count_size(check, image);
   } catch (const SourceFailure&) {
     throw;  // the whole shard or server is gone
@@ -90,7 +90,7 @@ void check_image(ListCheck& check, const ImagePaths& images, std::size_t i,
 
 bool is_off(const ListCheck::Range& r) {
   constexpr float kShare = 1 / 8.f;
-  return r.largest > 0 && (r.largest < kShare * r.white || r.largest > r.white);
+  return r.largest > 0 && (r.largest < kShare * r.value_of_one || r.largest > r.value_of_one);
 }
 
 // An input_max for images of one depth.
@@ -112,7 +112,7 @@ std::string input_max_advice(const ListCheck& c) {
     const ListCheck::Range& r = c.ranges[i];
     if (!is_off(r)) continue;
     advice += cat(advice.empty() ? "" : "; ", "the largest value of the ",
-                  depths > 1 ? kDepths[i] : "images", " is ", r.largest, ", and ", r.white,
+                  depths > 1 ? kDepths[i] : "images", " is ", r.largest, ", and ", r.value_of_one,
                   " becomes 1 in the network's input");
     if (depths == 1) advice += cat("; set [net] input_max=", fitting_max(r, i == 2));
   }
@@ -125,8 +125,8 @@ std::string input_max_hint(const Image& image) {
   constexpr float kFar = 2;
   if (image.depth != 4) return "";
   const float largest = largest_in(image);
-  if (!(largest > kFar * image.white)) return "";
-  return cat("its largest value is ", largest, ", and ", image.white,
+  if (!(largest > kFar * image.value_of_one)) return "";
+  return cat("its largest value is ", largest, ", and ", image.value_of_one,
              " becomes 1 in the network's ", "input; if it was trained on values up to ", largest,
              " scaled to 1, set [net] ", "input_max=", largest);
 }

@@ -24,7 +24,7 @@ struct ListCheck {
   // Of images of 8 bits, 16 bits and floats: the largest value of all, and what becomes 1.
   struct Range {
     std::int64_t images = 0;
-    float largest = 0, white = 0;
+    float largest = 0, value_of_one = 0;
   };
   std::array<Range, 3> ranges;
   bool labels_are_skipped = false;  // -bad_labels skip: their errors stop no command

@@ -51,7 +51,8 @@ std::array<float, 3> means_of(const Image& image) {
     std::memcpy(&value, &image.pixels[i * sizeof(T)], sizeof value);
     sums[i % parts] += static_cast<double>(value);
   }
-  const double scale = static_cast<double>(values / parts) * static_cast<double>(image.white);
+  const double scale =
+      static_cast<double>(values / parts) * static_cast<double>(image.value_of_one);
   std::array<float, 3> means{};
   for (std::size_t c = 0; c < parts; ++c) means[c] = static_cast<float>(sums[c] / scale);
   return means;
@@ -61,7 +62,7 @@ void set_mean(DecodedImage& image) {
   const Image& i = image.image;
   if (i.depth == 2) image.outside = means_of<std::uint16_t>(i);
   if (i.depth == 4) image.outside = means_of<float>(i);
-  if (i.depth == 1 && ((i.channels != 1 && i.channels != 3) || i.white != 255))
+  if (i.depth == 1 && ((i.channels != 1 && i.channels != 3) || i.value_of_one != 255))
     image.outside = means_of<std::uint8_t>(i);
   else if (i.depth == 1)
     set_mean_of_bytes(image);

@@ -42,7 +42,7 @@ struct PreparedImage {
   std::int64_t width = 0, height = 0;  // of the image, pixels
 };
 // `input`: net.input_shape(), whose channels the image must have. Needs no network, so that it can
-// be done while one is at work. `input_max`: [net]'s; 0: Image::white becomes 1.
+// be done while one is at work. `input_max`: [net]'s; 0: Image::value_of_one becomes 1.
 PreparedImage prepare_image(const Stream&, const Image&, const Shape& input, bool letter_box,
                             float input_max);
 

@@ -202,7 +202,7 @@ std::vector<Rect> tiles_of(const Tiling& t, const ImageSize& image) {
 
 Image cut_out(const Image& image, const Rect& r) {
   Image part(r.x1 - r.x0, r.y1 - r.y0, image.channels, image.depth);
-  part.white = image.white;
+  part.value_of_one = image.value_of_one;
   for (std::int64_t y = 0; y < part.height; ++y)
     std::copy_n(image.at(r.x0, r.y0 + y), part.width * part.channels * part.depth, part.at(0, y));
   return part;

@@ -23,7 +23,7 @@ inline constexpr int kJpegQuality = 95;
 // RGB as stored (orientation not applied); width 0 where it cannot be decoded. Of bytes that
 // decode_image() has checked; the second is for GIF, whose first frame it gives.
 Image decode_rgb(const std::string& bytes);
-Image decode_by_stb(const std::string& bytes);
+Image decode_with_stb(const std::string& bytes);
 // Who decodes a JPEG's Huffman codes, which changes no pixel: own: image/jpeg_huffman.h, which
 // leaves damaged and progressive ones, and in some builds all, to libjpeg.
 enum class HuffmanBy : std::uint8_t { own_or_libjpeg, own, libjpeg };
@@ -62,7 +62,8 @@ ImageSize npy_size(std::string_view bytes);
 
 // Why no image of such values is taken, with the limit: no pixels, too many of them or of channels,
 // more than 1 GiB of values; "" where it is.
-std::string unfit_size(std::int64_t width, std::int64_t height, std::int64_t channels, int depth);
+std::string why_size_refused(std::int64_t width, std::int64_t height, std::int64_t channels,
+                             int depth);
 // Where the image has 1 channel or 3 and the other is wanted, so many; 0: as many as it has. Throws
 // where it has another number of them, which gives_channels() says before.
 bool gives_channels(std::int64_t found, std::int64_t wanted);

@@ -69,7 +69,7 @@ ImagePart upright(ImagePart stored, int code) {
 
 ImagePart decode_stored(const std::string& bytes, const Decoding& how) {
   const FileKind kind = file_kind(bytes);
-  if (kind == FileKind::gif) return whole_image(decode_by_stb(bytes));
+  if (kind == FileKind::gif) return whole_image(decode_with_stb(bytes));
   if (kind == FileKind::jpeg)
     if (auto part = decode_jpeg_part(bytes, {.reduction = how.reduction, .part = how.part}))
       return std::move(*part);

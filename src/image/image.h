@@ -18,7 +18,7 @@ struct Image {
   // Bytes of a value, in this machine's order (1 and 2: unsigned, 4: float), and the value that is
   // 1 in a network's input.
   int depth = 1;
-  float white = 255;
+  float value_of_one = 255;
 
   Image() = default;
   Image(std::int64_t w, std::int64_t h, std::int64_t c, int bytes_of_value = 1)
@@ -27,7 +27,7 @@ struct Image {
         channels(c),
         pixels(to_size(w * h * c * bytes_of_value)),
         depth(bytes_of_value),
-        white(largest_value(bytes_of_value)) {}
+        value_of_one(largest_value(bytes_of_value)) {}
   // Of a type; 1 of floats.
   static float largest_value(int depth) { return depth == 1 ? 255 : depth == 2 ? 65535 : 1; }
   std::uint8_t* at(std::int64_t x, std::int64_t y) {

@@ -44,7 +44,7 @@ void note_image_warning(const std::string& file, const std::string& why) {
     n.named.push_back(message);
 }
 
-WarningsOfImages::~WarningsOfImages() {
+ImageWarningSummary::~ImageWarningSummary() {
   Noted& n = noted();
   const std::lock_guard lock(n.mutex);
   if (n.files.size() > 1) {

@@ -9,13 +9,13 @@ namespace darknet {
 // captured (core/log_capture.h), each time, and nothing is kept.
 void note_image_warning(const std::string& file, const std::string& why);
 
-// Tells of what was noted meanwhile, when it goes.
-class WarningsOfImages {
+// Its destructor reports what was noted during its life.
+class ImageWarningSummary {
  public:
-  WarningsOfImages() = default;
-  WarningsOfImages(const WarningsOfImages&) = delete;
-  WarningsOfImages& operator=(const WarningsOfImages&) = delete;
-  ~WarningsOfImages();
+  ImageWarningSummary() = default;
+  ImageWarningSummary(const ImageWarningSummary&) = delete;
+  ImageWarningSummary& operator=(const ImageWarningSummary&) = delete;
+  ~ImageWarningSummary();
 };
 
 }  // namespace darknet

@@ -79,7 +79,8 @@ std::string header_line(const std::string& text) { return text.substr(0, text.fi
 
 }  // namespace
 
-std::string unfit_size(std::int64_t width, std::int64_t height, std::int64_t channels, int depth) {
+std::string why_size_refused(std::int64_t width, std::int64_t height, std::int64_t channels,
+                             int depth) {
   if (width < 1 || height < 1 || channels < 1)
     return cat("an image without pixels: ", width, " x ", height, " of ",
                plural(channels, "channel"));
@@ -181,7 +182,7 @@ ImagePart decode_input_part(const std::string& bytes, const std::string& name,
   ImagePart part = values ? whole_image(std::move(*values))
                           : decode_image_part(bytes, name, wanted.channels == 1 ? 1 : 3, how);
   part.image = with_channels(std::move(part.image), wanted.channels, name);
-  if (wanted.max > 0) part.image.white = wanted.max;
+  if (wanted.max > 0) part.image.value_of_one = wanted.max;
   return part;
 }
 

@@ -86,7 +86,7 @@ std::string set_shape(NpyHeader& h, std::string_view value, std::int64_t wanted)
                "; an image is (height, width) or (height, width, channels)");
   h.height = sizes[0], h.width = sizes[1];
   if (sizes.size() == 3) h.channels = sizes[2];
-  std::string wrong = unfit_size(h.width, h.height, h.channels, h.depth);
+  std::string wrong = why_size_refused(h.width, h.height, h.channels, h.depth);
   if (sizes.size() == 2 || !seems_channels_first(h, wanted)) return wrong;
   if (wrong.empty())
     wrong = cat("its shape is (", h.height, ", ", h.width, ", ", h.channels, "), an image of ",

@@ -189,7 +189,7 @@ std::optional<Image> decode_png_values(const std::string& bytes, const std::stri
                      height = png_get_image_height(reader.png, reader.info),
                      found = png_get_channels(reader.png, reader.info);
   const int depth = wide ? 2 : 1;
-  const std::string unfit = unfit_size(width, height, found, depth);
+  const std::string unfit = why_size_refused(width, height, found, depth);
   if (!unfit.empty()) fail_at({name, 0}, unfit);
   if (png_get_rowbytes(reader.png, reader.info) != to_size(width * found * depth)) return Image{};
   Image image(width, height, found, depth);

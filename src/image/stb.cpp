@@ -50,7 +50,7 @@ const stbi_uc* data_of(const std::string& bytes) {
 
 }  // namespace
 
-Image decode_by_stb(const std::string& bytes) {
+Image decode_with_stb(const std::string& bytes) {
   // stb decodes with tables that were never defined, from memory that was never written.
   if (file_kind(bytes) == FileKind::jpeg && !jpeg::scans_have_tables(bytes)) return {};
   int w = 0, h = 0, c = 0;
@@ -87,7 +87,7 @@ Image decode_pnm(const std::string& file) {
 }  // namespace
 
 Image decode_rgb(const std::string& bytes) {
-  return file_kind(bytes) == FileKind::pnm ? decode_pnm(bytes) : decode_by_stb(bytes);
+  return file_kind(bytes) == FileKind::pnm ? decode_pnm(bytes) : decode_with_stb(bytes);
 }
 
 std::string encode_by_opencv_or_stb(const Image& image, const std::string& extension) {

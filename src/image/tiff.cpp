@@ -253,7 +253,7 @@ std::optional<Image> decode_tiff_values(const std::string& bytes, const std::str
   const bool by_page = channels != 0 && channels != 1 && channels != 3 && channels % of_page == 0;
   const std::int64_t pages = by_page ? like_pages(tiff.get(), l, channels / of_page) : 1;
   const std::int64_t all = of_page * pages;
-  const std::string unfit = unfit_size(l.width, l.height, all, l.depth());
+  const std::string unfit = why_size_refused(l.width, l.height, all, l.depth());
   if (!unfit.empty()) fail_at({name, 0}, unfit);
   if (l.compression == COMPRESSION_NONE &&
       l.width * l.height * of_page * l.depth() > std::ssize(bytes))

@@ -240,7 +240,7 @@ struct WarpPixels {
 // What the functors above take.
 bool bytes_alone(const ArrayList<WarpArguments>& list) {
   return std::all_of(list.entries.begin(), list.entries.end(), [](const WarpArguments& a) {
-    return a.depth == 1 && a.white == 255 && (a.out.shape.c == 1 || a.out.shape.c == 3);
+    return a.depth == 1 && a.value_of_one == 255 && (a.out.shape.c == 1 || a.out.shape.c == 3);
   });
 }
 

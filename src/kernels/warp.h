@@ -36,7 +36,7 @@ struct WarpArguments {
   std::int64_t n = 0;               // pixels of the region
   // Of a value of `pixels`: bytes (1 and 2: unsigned, 4: float), and which one becomes 1.
   std::int32_t depth = 1;
-  float white = 255;
+  float value_of_one = 255;
 
   void set_count();  // n, and `stored` where it is empty
 };

@@ -28,7 +28,7 @@ struct WarpedValues {
     const std::uint8_t* const bottom = a.pixels + y.second * bytes;
     const std::int64_t left = x.first * pixel, right = x.second * pixel;
     const bool outside = x.outside != 0 || y.outside != 0;
-    const float scale = 1 / a.white;
+    const float scale = 1 / a.value_of_one;
     const std::int64_t place = row * a.out.shape.w + column;
     for (std::int64_t c = 0; c < channels; ++c) {
       const std::int64_t at = c * a.depth;

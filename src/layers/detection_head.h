@@ -140,7 +140,8 @@ class DetectionHead : public Layer, public Head {
   Shape shape_;
 };
 
-// Of with_sides(). A lambda here would be a host function, of which nvcc warns.
+// Argument of Keys::with_sides(). A functor, because with_sides() is DN_HD and nvcc warns when it
+// calls a host lambda.
 struct IsSideOfRoot {
   template <class Side>
   DN_HD bool operator()(Side) const {

@@ -68,7 +68,7 @@ class LogisticLayer final : public TargetLayer {
     if (pass.mode == Mode::inference || !pass.targets) return;
     check_targets(*this, pass.targets, out.shape);
     reduce(pass.stream, out.shape.size(),
-           BinaryCrossEntropy{{pass.targets.as<>(), out.shape}, in[0].as<>()}, sums_out(),
+           BinaryCrossEntropy{{pass.targets.as<>(), out.shape}, in[0].as<>()}, mutable_sums(),
            pass.workspace);
   }
 

@@ -16,7 +16,7 @@ void kernel_size_field(V&& v, std::int64_t& size) {
   v("size", size, Integers{1, 255}, "kernel width and height");
 }
 
-// Of the kernel over the input. [deconvolutional] has a stride of another meaning.
+// Not for [deconvolutional], whose stride is that of the outputs.
 template <class V>
 void kernel_stride_field(V&& v, std::int64_t& stride) {
   v("stride", stride, Integers{1, 255}, "step of the kernel");

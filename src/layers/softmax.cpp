@@ -231,7 +231,7 @@ class SoftmaxLayer final : public TargetLayer {
     if (!tree_.empty())
       return reduce(pass.stream, out.shape.n,
                     TreeLoss{buffers_.view().nodes, tree_targets(pass, out.shape), out.as<>()},
-                    sums_out(), pass.workspace);
+                    mutable_sums(), pass.workspace);
     reduce(pass.stream, rows_.count,
            SoftmaxLoss{rows_,
                        {pass.targets.as<>(), out.shape},
@@ -239,7 +239,7 @@ class SoftmaxLayer final : public TargetLayer {
                        out.as<>(),
                        softmax_.temperature,
                        loss()},
-           sums_out(), pass.workspace);
+           mutable_sums(), pass.workspace);
   }
 
   void backward(const Pass& pass, const BackwardArguments& a) override {
@@ -392,8 +392,8 @@ class CostLayer final : public TargetLayer {
     check_targets(*this, pass.targets, out.shape);
     with_kind([&]<CostKind kKind>() {
       reduce(pass.stream, out.shape.size(),
-             CostLoss<kKind>{{pass.targets.as<>(), out.shape}, out.as<>(), cost_.scale}, sums_out(),
-             pass.workspace);
+             CostLoss<kKind>{{pass.targets.as<>(), out.shape}, out.as<>(), cost_.scale},
+             mutable_sums(), pass.workspace);
     });
   }
 

@@ -24,8 +24,8 @@ inline void check_targets(const Layer& layer, const TensorView& targets, const S
          targets.shape.features(), " for ", targets.shape.n);
 }
 
-// Works in f32, like every loss. Where alone() holds, backward() with targets does not use the
-// gradient from above.
+// Works in f32, like every loss. With targets, backward() does not use the gradient from above,
+// except with noloss=1.
 class TargetLayer : public Layer, public TargetLoss {
  public:
   using Layer::Layer;
@@ -34,7 +34,9 @@ class TargetLayer : public Layer, public TargetLoss {
   const TargetLoss* target_loss() const final { return this; }
   bool learns() const override { return true; }
   bool alone() const override { return learns(); }
-  const HeadTelemetry* sums() const final { return sums_out(); }
+  const HeadTelemetry* sums() const final {
+    return static_cast<const HeadTelemetry*>(sums_.data());
+  }
 
  protected:
   // For training, before the first pass.
@@ -42,7 +44,7 @@ class TargetLayer : public Layer, public TargetLoss {
     if (sums_.bytes() == 0) sums_ = Buffer(context_.device, sizeof(HeadTelemetry));
   }
   // Device memory for the sums of a pass; null before make_sums().
-  HeadTelemetry* sums_out() const { return static_cast<HeadTelemetry*>(sums_.data()); }
+  HeadTelemetry* mutable_sums() { return static_cast<HeadTelemetry*>(sums_.data()); }
 
  private:
   Buffer sums_;

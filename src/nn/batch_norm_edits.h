@@ -13,8 +13,9 @@ namespace darknet {
 // layer has other weights.
 void convert_batch_norm(Network& from, Network& to);
 
-// Folds scales and rolling statistics into weights and biases of every layer that has weights, and
-// sets them to 1 (scales, variances) and 0 (means). Returns the number of such layers.
+// In every layer with weights and batch normalisation: scales and rolling variances become 1,
+// rolling means 0, and weights and biases change so that outputs at inference stay. Returns the
+// number of these layers.
 std::int64_t reset_batch_norm(Network&);
 
 }  // namespace darknet

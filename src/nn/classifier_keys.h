@@ -33,7 +33,8 @@ struct ClassifierKeys {
 // With the defaults that follow from the width. Throws, where the section is read in order to
 // train, where min_crop is above max_crop.
 ClassifierKeys read_classifier_keys(Section& section, const LayerKeys&, const ImageAugmentation&);
-// Warns of keys of [net] that have no effect on the training of a detector.
+// Warns of keys of [net] that have no effect in this training of a detector: those of classifiers,
+// and mixup next to mosaic.
 void warn_of_classifier_keys(Section& section, const NetSettings&);
 // Warns of keys of [net] that have no effect in a network without a detection head.
 void warn_of_head_keys(Section& section, const NetSettings&);

@@ -108,7 +108,7 @@ struct LayerSummary {
   std::int64_t multiply_adds = 0;  // per batch of reshape()
 };
 
-// The convolution in a layer, as Ops was asked to plan it, for the baselines of `darknet bench`.
+// A layer's convolution, as Ops was asked to plan it.
 struct ConvolutionWork {
   ConvSpec spec;
   Epilogue epilogue;

@@ -14,15 +14,18 @@ class Network;
 class TargetLoss {
  public:
   virtual ~TargetLoss() = default;
-  // Whether its loss is trained; false where it only passes gradients on.
+  // Whether the layer computes a loss from the targets; false (noloss=1): it only passes gradients
+  // on.
   virtual bool learns() const = 0;
-  // Whether it ignores the gradient from above, so that a later loss has no effect.
+  // For target_layer(): only another layer that is alone() replaces this one, so that a later
+  // [cost] does not.
   virtual bool alone() const = 0;
   // The loss of the last training pass with targets, on the device.
   virtual const HeadTelemetry* sums() const = 0;
 };
 
-// The layer whose loss is trained against the targets; -1: there is none.
+// The layer whose loss against the targets counts as the network's, as in the log: the last that
+// learns(), but for what alone() says. -1: none.
 std::int64_t target_layer(const Network&);
 
 struct LossAt {

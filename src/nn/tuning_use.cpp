@@ -51,7 +51,7 @@ std::string without_any(const Network& net, const Tuning& measured) {
 std::string without_winograd(const Choosable& c) {
   return cat("the tuning file has no Winograd convolution, which ", c.layer->title(),
              " could take: older versions did not measure them, and its choices may be slower than "
-             "the rule's; darknet bench -tune measures anew");
+             "the heuristic's; darknet bench -tune measures anew");
 }
 
 }  // namespace

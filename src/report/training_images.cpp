@@ -141,7 +141,7 @@ void remove_older(const fs::path& folder, std::int64_t pictures, std::int64_t sh
     removed += fs::remove(file) ? 1 : 0;
   }
   if (removed > 0)
-    log::info(cat(folder.string(), ": ", plural(removed, "image"), " of an earlier run removed"));
+    log::info(cat(folder.string(), ": ", plural(removed, "file"), " of an earlier run removed"));
 }
 
 // The image k of the training as a batch of its own.

@@ -376,10 +376,10 @@ TEST(DecoderMessages, ArePrintedOncePerRun) {
   const std::string odd =
       png_with_chunk(encode(noise(5, 4, 3), ".png"), "iCCP", std::string("x\0\0damaged", 10));
   const DecoderMessageStreams streams;
-  { const WarningsOfImages of_tests_before; }  // which may have run in this process
+  { const ImageWarningSummary of_tests_before; }  // which may have run in this process
   testing::internal::CaptureStderr();
   {
-    const WarningsOfImages at_the_end;
+    const ImageWarningSummary at_the_end;
     for (int epoch = 0; epoch < 3; ++epoch)
       for (const char* name : {"a.png", "b.png", "c.png"})
         EXPECT_EQ(decode_image(odd, name).pixels, noise(5, 4, 3).pixels);

@@ -43,7 +43,7 @@ inline Image input_of(const std::string& bytes, std::int64_t channels) {
 
 inline void expect_words(const Image& image, const std::vector<std::uint16_t>& expected) {
   ASSERT_EQ(image.depth, 2);
-  ASSERT_EQ(image.white, 65535);
+  ASSERT_EQ(image.value_of_one, 65535);
   ASSERT_EQ(image.pixels.size(), 2 * expected.size());
   for (std::size_t i = 0; i < expected.size(); ++i) ASSERT_EQ(word_at(image, i), expected[i]) << i;
 }

@@ -46,7 +46,7 @@ TEST(Npy, KeepsTypeAndChannels) {
   EXPECT_EQ(std::string(grey.pixels.begin(), grey.pixels.end()), "abcd");
   const Image floats = input_of(npy("<f4", "(1, 2, 2)", bytes_of_floats({.25f, -3, 1e9f, 0})), 2);
   EXPECT_EQ(floats.depth, 4);
-  EXPECT_EQ(floats.white, 1);
+  EXPECT_EQ(floats.value_of_one, 1);
   EXPECT_EQ(float_at(floats, 1), -3);
 }
 
@@ -112,7 +112,7 @@ TEST(InputValues, OfEightBitFilesAreThoseOfReadImage) {
     for (const std::int64_t channels : {1, 3}) {
       const Image image = input_of(bytes, channels);
       EXPECT_EQ(image.depth, 1);
-      EXPECT_EQ(image.white, 255);
+      EXPECT_EQ(image.value_of_one, 255);
       EXPECT_EQ(image.pixels, decode_image(bytes, "x", channels).pixels) << extension;
     }
   }
@@ -185,16 +185,16 @@ TEST(InputValues, OfPngsThatAreTooManyAreRefusedWithTheLimit) {
 
 TEST(InputValues, OfEachDepthHaveTheirOwnAdviceOnInputMax) {
   ListCheck check;
-  check.ranges[1] = {.images = 2, .largest = 4000, .white = 65535};
+  check.ranges[1] = {.images = 2, .largest = 4000, .value_of_one = 65535};
   EXPECT_EQ(input_max_advice(check),
             "the largest value of the images is 4000, and 65535 becomes 1 in the network's input; "
             "set [net] input_max=4095");
-  check.ranges[0] = {.images = 1, .largest = 255, .white = 255};
+  check.ranges[0] = {.images = 1, .largest = 255, .value_of_one = 255};
   EXPECT_EQ(input_max_advice(check),
             "the largest value of the 16-bit images is 4000, and 65535 becomes 1 in the network's "
             "input; [net] input_max holds for images of all types: write all in one type");
   check.ranges = {};
-  check.ranges[2] = {.images = 1, .largest = 37.5f, .white = 1};
+  check.ranges[2] = {.images = 1, .largest = 37.5f, .value_of_one = 1};
   EXPECT_NE(input_max_advice(check).find("set [net] input_max=37.5"), std::string::npos);
   check.ranges[2].largest = .5f;
   EXPECT_EQ(input_max_advice(check), "");
@@ -224,7 +224,7 @@ struct WarpedCase {
                        .scale_y = .7f,
                        .shift_y = -2},
          .depth = depth,
-         .white = depth == 2 ? 4095.f : image.white};
+         .value_of_one = depth == 2 ? 4095.f : image.value_of_one};
   }
   double value(std::int64_t x, std::int64_t y, std::int64_t c) const {
     x = std::clamp<std::int64_t>(x, 0, image.width - 1);
@@ -256,7 +256,7 @@ TEST(WarpValues, EqualPlainLoopsInEveryDepth) {
             double expected =
                 ((t.value(i, j, c) * (1 - u) + t.value(i + 1, j, c) * u) * (1 - v) +
                  (t.value(i, j + 1, c) * (1 - u) + t.value(i + 1, j + 1, c) * u) * v) /
-                double{t.a.white};
+                double{t.a.value_of_one};
             if (sx < 0 || sx > 15 || sy < 0 || sy > 11) expected = t.a.fill[channels == 3 ? c : 0];
             if (x < 1 || x >= 22 || y < 2 || y >= 18) expected = -7;
             ASSERT_NEAR(t.out[to_size((y * 23 + x) * channels + c)], expected, 2e-5)

@@ -356,7 +356,7 @@ void check_warp_values() {
                       .width = 50,
                       .height = 40,
                       .depth = depth,
-                      .white = 4095};
+                      .value_of_one = 4095};
       a.out = out.view().as<>();
       a.placement = {
           .region = {3, 2, 98, 99}, .scale_x = -.5f, .shift_x = 47, .scale_y = .4f, .shift_y = -3};

@@ -1,4 +1,5 @@
-// A tuning table that takes, for every convolution of a network, something else than the rule does.
+// A tuning table that takes, for every convolution of a network, something else than the
+// heuristic does.
 #pragma once
 #include <string>
 

@@ -84,7 +84,7 @@ TEST(Launches, AreNotTakenFromABatchScriptOrNonsense) {
   EXPECT_EQ(launch_with({{"PMI_SIZE", "2"}, {"PMI_RANK", "2"}}).count, 1);
 }
 
-// Too short a time would call a rank lost between two signs of life. Says so before MPI starts.
+// Too short a time would call a rank lost between two heartbeats. Says so before MPI starts.
 TEST(Launches, TooShortATimeoutIsRefused) {
   for (const char* seconds : {"5", "0", "soon"}) {
     const Environment environment({{"OMPI_COMM_WORLD_SIZE", "2"},
@@ -160,7 +160,7 @@ TEST(Together, AFailureOfADeviceStaysOne) {
 class LeaveMpi : public testing::Environment {
   void TearDown() override { close_ranks(1, testing::UnitTest::GetInstance()->Failed()); }
 };
-const auto* const leaves = testing::AddGlobalTestEnvironment(new LeaveMpi);
+const auto* const kMpiEnvironment = testing::AddGlobalTestEnvironment(new LeaveMpi);
 
 class UnderMpirun : public testing::Test {
  protected:
@@ -199,13 +199,13 @@ TEST_F(UnderMpirun, SumsHaveTheBytesOfALoopOverTheRanks) {
 }
 
 TEST_F(UnderMpirun, SumsIn16BitsRoundOnTheWireOnly) {
-  constexpr std::size_t n = 10'001;
-  std::vector<float> values = of_rank(ranks_->rank(), n);
+  constexpr std::size_t kCount = 10'001;
+  std::vector<float> values = of_rank(ranks_->rank(), kCount);
   ranks_->sum(values, {.bf16 = true});
   const auto rounded = [](float v) { return half_bits::as_float(half_bits::to_bf16(v) << 16u); };
-  std::vector<float> expected(n);
+  std::vector<float> expected(kCount);
   for (std::int64_t r = 0; r < ranks_->count(); ++r)
-    for (std::size_t i = 0; const float v : of_rank(r, n)) {
+    for (std::size_t i = 0; const float v : of_rank(r, kCount)) {
       expected[i] = r == 0 ? rounded(v) : expected[i] + rounded(v);
       ++i;
     }

@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 class ShardErrors : public InFolder {
  protected:
   fs::path shard(const std::string& name, int images, int side = 9) const {
-    const fs::path path = folder_ / name;
+    fs::path path = folder_ / name;
     TarWriter tar(path);
     for (int i = 0; i < images; ++i) {
       tar.add(cat(i, ".png"), encode(testing_images::noise(side + i, side, 3), ".png"));

@@ -226,7 +226,7 @@ TEST_F(Shards, CutShortAreRefused) {
   EXPECT_TRUE(holds(cut("a.tar", 540), at + "a.tar: 1000.png: the tar ends within this member"));
   // Between two members: all that is there is sound.
   std::vector<std::size_t> ends;
-  each_tar_member(
+  for_each_tar_member(
       *open_source((folder_ / "t.tar").string()), "t.tar", [](const TarMember&) { return false; },
       [&](const TarMember& m, const std::string&) {
         ends.push_back(m.offset + (m.bytes + 511) / 512 * 512);
@@ -307,7 +307,7 @@ class Unreadable : public ByteSource {
 // Its reader is called through libarchive, which is written in C.
 TEST(TarHeaders, LetEveryExceptionThrough) {
   const auto read = [](std::uint64_t size) {
-    each_tar_member(
+    for_each_tar_member(
         Unreadable(size), "x.tar", [](const TarMember&) { return false; },
         [](const TarMember&, const std::string&) {});
   };

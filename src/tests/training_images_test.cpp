@@ -79,7 +79,7 @@ TEST_F(AugmentedTest, PicturesOfAnEarlierRunGo) {
   work_.put("out/notes.txt", std::string("mine\n"));
   const CommandResult ran = check({"-draw", "2", "out/"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
-  EXPECT_TRUE(said(ran, "20 images of an earlier run removed")) << ran.all();
+  EXPECT_TRUE(said(ran, "20 files of an earlier run removed")) << ran.all();
   EXPECT_TRUE(work_.has("out/augmented-0002.png") && work_.has("out/augmented-sheet-1.png"));
   EXPECT_FALSE(work_.has("out/augmented-0003.png") || work_.has("out/augmented-sheet-2.png"));
   EXPECT_TRUE(work_.has("out/augmented-0030.png") && work_.has("out/notes.txt"));

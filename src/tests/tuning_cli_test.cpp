@@ -43,7 +43,8 @@ std::string with_header(const std::string& state, F change) {
 class TuningCliTest : public CliTest {
  protected:
   TuningCliTest() { work_.put("x.cfg", two_convolutions()); }
-  // A table that takes, for every convolution of a training run, something else than the rule does.
+  // A table that takes, for every convolution of a training run, something else than the
+  // heuristic does.
   void put_others(const std::string& name) const {
     const Network net(read_cfg(work_.path("x.cfg")), {.mode = Mode::training});
     const Tuning tuning = testing_tuning::others_for(net);
@@ -238,7 +239,7 @@ TEST_F(TuningCliTest, AFileWithoutChoicesForANetworkSaysSo) {
 TEST_F(TuningCliTest, TheBenchMeasuresAndTheCommandsUseIt) {
   CommandResult ran = work_.darknet({"bench", "x.cfg", "-train", "-tune", "t.tuning"});
   EXPECT_EQ(ran.exit_code, 0) << ran.all();
-  EXPECT_TRUE(said(ran, "take another algorithm than the rule's")) << ran.all();
+  EXPECT_TRUE(said(ran, "take another algorithm than the heuristic's")) << ran.all();
   const auto of_training = read_tunings(work_.path("t.tuning"));
   ASSERT_EQ(of_training.size(), 1u);
   EXPECT_GE(of_training[0].size(), 4);

@@ -339,8 +339,8 @@ TEST(Tune, MeasuresEveryChoiceOnEveryKindOfDevice) {
       EXPECT_GE(r.tuning.size(), mode == Mode::training ? 3 : 1) << to_string(device);
       for (const TunedConvolution& t : r.convolutions) {
         EXPECT_GE(t.timed.size(), 2u);
-        EXPECT_GT(t.seconds_of(t.rule), 0);
-        EXPECT_LE(t.seconds_of(t.chosen), t.seconds_of(t.rule));
+        EXPECT_GT(t.seconds_of(t.heuristic), 0);
+        EXPECT_LE(t.seconds_of(t.chosen), t.seconds_of(t.heuristic));
         for (const TimedAlgorithm& a : t.timed) {
           EXPECT_GT(a.seconds, 0) << a.algorithm;
           EXPECT_GE(1.0001 * a.seconds, .97 * t.seconds_of(t.chosen)) << a.algorithm;

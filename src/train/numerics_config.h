@@ -22,8 +22,8 @@ inline constexpr const char* kNotBitwise =
     ": it resumes, but its results will not be bitwise equal to those of an uninterrupted run";
 
 void record(const NumericsConfig&, TrainingState&);
-// Throws where the run of `weights` cannot be resumed so; warns where only bitwise equality
-// is lost. What a state of an earlier version does not record is not checked.
+// Throws where the run of `weights` cannot be resumed with these settings; warns where only bitwise
+// equality is lost. What a state of an earlier version does not record is not checked.
 void check_compatible(const NumericsConfig&, const TrainingState&, const std::string& weights);
 // Warns where a network that was given these algorithms took others: other versions of this program
 // may name the algorithms of a library differently.

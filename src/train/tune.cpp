@@ -15,7 +15,7 @@ namespace {
 
 constexpr double kMinSeconds = 2e-3;  // between two events
 constexpr double kMaxCalls = 50;      // between two events
-constexpr double kClearly = .97;      // of the rule's time; less is noise
+constexpr double kClearly = .97;      // of the heuristic's time; less is noise
 constexpr ConvDirection kDirections[] = {ConvDirection::forward, ConvDirection::backward_data,
                                          ConvDirection::backward_weights};
 
@@ -180,8 +180,9 @@ std::vector<Candidate> Subject::candidates(const TunedConvolution& t,
 
 TunedConvolution Subject::measure(ConvDirection d, const std::string& library, int repeats) {
   const auto plan = ops_.conv(work_.spec, work_.epilogue, options_for(d, nullptr));
-  TunedConvolution t{.use = conv_use(d, work_.spec, work_.options), .rule = plan->algorithm(d)};
-  t.chosen = t.rule;
+  TunedConvolution t{.use = conv_use(d, work_.spec, work_.options),
+                     .heuristic = plan->algorithm(d)};
+  t.chosen = t.heuristic;
   const std::vector<std::string> words = plan->algorithms(d);
   if (words.size() < 2) return t;
   std::vector<Candidate> all = candidates(t, words, library);
@@ -192,8 +193,8 @@ TunedConvolution Subject::measure(ConvDirection d, const std::string& library, i
   for (int i = 0; i < repeats; ++i)  // interleaved, so that noise falls on all alike
     for (Candidate& c : all) c.seconds.push_back(timed(c, d) + packing_share(c, d));
   for (Candidate& c : all) t.timed.push_back({c.algorithm, spread_of(std::move(c.seconds)).median});
-  const double of_rule = t.seconds_of(t.rule);
-  double min = of_rule > 0 ? kClearly * of_rule : 1e30;
+  const double of_heuristic = t.seconds_of(t.heuristic);
+  double min = of_heuristic > 0 ? kClearly * of_heuristic : 1e30;
   for (const TimedAlgorithm& a : t.timed)
     if (a.seconds < min) t.chosen = a.algorithm, min = a.seconds;
   return t;

@@ -20,7 +20,7 @@ struct TimedAlgorithm {
 struct TunedConvolution {
   std::int64_t layer = 0;  // the first of this use
   ConvUse use;
-  std::string rule, chosen;                               // the heuristic's choice, and the table's
+  std::string heuristic, chosen;                          // the heuristic's choice, and the table's
   std::vector<TimedAlgorithm> timed;                      // those that ran, in the library's order
   double seconds_of(const std::string& algorithm) const;  // 0: it did not run
 };

@@ -78,8 +78,8 @@ void require_unseen(const DataFile& data, const Places& tuning) {
     fail_at(
         {data.valid.string(), 0}, plural(static_cast<std::int64_t>(shared), "image"),
         " of the tuning split are in this list too, the first is ", first,
-        ": variants must not be chosen by images that evaluate them later; take them out of one "
-        "of the lists");
+        ": variants must not be chosen on images on which they are evaluated later; take them out "
+        "of one of the lists");
 }
 
 constexpr const char* kOtherwise =

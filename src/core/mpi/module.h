@@ -7,15 +7,15 @@
 
 namespace darknet {
 
-// Each rank shows so often that it lives. Fewer than three signs without one tell nothing.
-inline constexpr int kSecondsBetweenSigns = 2;
-inline constexpr int kShortestSilence = 3 * kSecondsBetweenSigns;  // seconds
+// Between two heartbeats of a rank. It is not lost because one or two of them are late.
+inline constexpr int kHeartbeatSeconds = 2;
+inline constexpr int kMinRankTimeout = 3 * kHeartbeatSeconds;  // seconds
 
 struct MpiModule {
   static constexpr char kFile[] = "darknet_mpi.so";
   // Starts MPI, which waits for all processes of the job, and a thread that makes every call of it.
-  // `silence`: seconds without a sign of life after which a rank counts as lost. Throws Error.
-  std::unique_ptr<Ranks> (*open)(double silence);
+  // `timeout`: seconds without a heartbeat after which a rank counts as lost. Throws Error.
+  std::unique_ptr<Ranks> (*open)(double timeout);
   // Waits for all ranks, then leaves MPI; nothing may be in progress.
   void (*close)(Ranks&);
 };

@@ -50,7 +50,7 @@ class Pending final : public PendingSum {
 
 class MpiRanks final : public Ranks {
  public:
-  explicit MpiRanks(double silence) : worker_(silence) {}
+  explicit MpiRanks(double timeout) : worker_(timeout) {}
 
   std::int64_t rank() const override { return worker_.rank(); }
   std::int64_t count() const override { return worker_.count(); }
@@ -243,7 +243,7 @@ class MpiRanks final : public Ranks {
   std::vector<BF16> halves_, rounded_;
 };
 
-std::unique_ptr<Ranks> open(double silence) { return std::make_unique<MpiRanks>(silence); }
+std::unique_ptr<Ranks> open(double timeout) { return std::make_unique<MpiRanks>(timeout); }
 void close(Ranks& ranks) { static_cast<MpiRanks&>(ranks).leave(); }
 
 }  // namespace

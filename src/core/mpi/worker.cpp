@@ -14,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kBetweenSigns = std::chrono::seconds(kSecondsBetweenSigns);
+constexpr auto kBetweenHeartbeats = std::chrono::seconds(kHeartbeatSeconds);
 constexpr auto kBetweenLooks = 200ms;  // at those of others
 constexpr auto kWasStopped = 5s;       // between two looks: this process itself did not run
 constexpr auto kAbortTakes = 5s;       // at most; then the process ends by itself
@@ -70,7 +70,7 @@ class Watchdog {
 
 }  // namespace
 
-Worker::Worker(double silence) : silence_(silence) {
+Worker::Worker(double timeout) : timeout_(timeout) {
   thread_ = std::thread([this] { work(); });
   try {
     run([this] { join_job(); });
@@ -102,8 +102,8 @@ void Worker::join_job() {
   check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
   if (provided < MPI_THREAD_FUNNELED) fail("this MPI allows no threads (MPI_THREAD_FUNNELED)");
   check(MPI_Comm_dup(MPI_COMM_WORLD, &ranks_), "MPI_Comm_dup");
-  check(MPI_Comm_dup(MPI_COMM_WORLD, &signs_), "MPI_Comm_dup");
-  for (const MPI_Comm c : {ranks_, signs_})
+  check(MPI_Comm_dup(MPI_COMM_WORLD, &heartbeats_), "MPI_Comm_dup");
+  for (MPI_Comm c : {ranks_, heartbeats_})
     check(MPI_Comm_set_errhandler(c, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
   check(MPI_Comm_rank(ranks_, &rank_), "MPI_Comm_rank");
   check(MPI_Comm_size(ranks_, &count_), "MPI_Comm_size");
@@ -134,7 +134,7 @@ void Worker::begin_watch() {
   for (int r = rank_ == 0 ? 1 : 0; r < end; ++r) peers_.push_back({.rank = r});
   watched_ = Clock::now() - 2 * kWasStopped;  // the first look begins to count
   for (Peer& p : peers_)
-    check(MPI_Irecv(&p.in, 1, MPI_CHAR, p.rank, 0, signs_, &p.receiving), "MPI_Irecv");
+    check(MPI_Irecv(&p.in, 1, MPI_CHAR, p.rank, 0, heartbeats_, &p.receiving), "MPI_Irecv");
   watching_ = true;
 }
 
@@ -143,7 +143,7 @@ void Worker::watch() {
   const auto now = Clock::now();
   if (now - watched_ < kBetweenLooks) return;
   if (now - watched_ > kWasStopped)
-    for (Peer& p : peers_) p.heard = now;
+    for (Peer& p : peers_) p.last_received = now;
   watched_ = now;
   for (Peer& p : peers_) watch(p, now);
 }
@@ -153,17 +153,17 @@ void Worker::watch(Peer& p, Clock::time_point now) {
   while (done && p.in != kLeaving) {
     check(MPI_Test(&p.receiving, &done, MPI_STATUS_IGNORE), "MPI_Test");
     if (!done) break;
-    p.heard = now;
+    p.last_received = now;
     if (p.in != kLeaving)
-      check(MPI_Irecv(&p.in, 1, MPI_CHAR, p.rank, 0, signs_, &p.receiving), "MPI_Irecv");
+      check(MPI_Irecv(&p.in, 1, MPI_CHAR, p.rank, 0, heartbeats_, &p.receiving), "MPI_Irecv");
   }
   check(MPI_Test(&p.sending, &done, MPI_STATUS_IGNORE), "MPI_Test");
-  if (done && now - p.sent >= kBetweenSigns && p.out != kLeaving) {
+  if (done && now - p.last_sent >= kBetweenHeartbeats && p.out != kLeaving) {
     p.out = kAlive;
-    p.sent = now;
-    check(MPI_Isend(&p.out, 1, MPI_CHAR, p.rank, 0, signs_, &p.sending), "MPI_Isend");
+    p.last_sent = now;
+    check(MPI_Isend(&p.out, 1, MPI_CHAR, p.rank, 0, heartbeats_, &p.sending), "MPI_Isend");
   }
-  if (p.in != kLeaving && std::chrono::duration<double>(now - p.heard).count() > silence_)
+  if (p.in != kLeaving && std::chrono::duration<double>(now - p.last_received).count() > timeout_)
     report_lost(p);
 }
 
@@ -173,7 +173,7 @@ void Worker::report_lost(const Peer& p) {
                "darknet: rank %d on %s has not answered for %.0f s: it was killed or stopped, or "
                "its host cannot be reached. The job ends; it resumes from its last checkpoint with "
                "any number of ranks\n",
-               p.rank, host_of(p.rank).c_str(), silence_);
+               p.rank, host_of(p.rank).c_str(), timeout_);
   abort_with_ = 1;
   end_if_asked();
   ::_exit(1);
@@ -188,7 +188,7 @@ void Worker::wait_while_leaving(const Peer& p, const std::function<bool()>& done
     const auto now = Clock::now();
     waited += std::min<Clock::duration>(now - before, kBetweenLooks);
     before = now;
-    if (std::chrono::duration<double>(waited).count() > silence_) report_lost(p);
+    if (std::chrono::duration<double>(waited).count() > timeout_) report_lost(p);
     end_if_asked();
   }
 }
@@ -203,12 +203,12 @@ void Worker::end_watch() {
   for (Peer& p : peers_) {
     wait_while_leaving(p, [&] { return done(p.sending); });
     p.out = kLeaving;
-    check(MPI_Isend(&p.out, 1, MPI_CHAR, p.rank, 0, signs_, &p.sending), "MPI_Isend");
+    check(MPI_Isend(&p.out, 1, MPI_CHAR, p.rank, 0, heartbeats_, &p.sending), "MPI_Isend");
   }
   for (Peer& p : peers_) {
     wait_while_leaving(p, [&] {
       if (p.in != kLeaving && done(p.receiving) && p.in != kLeaving)
-        check(MPI_Irecv(&p.in, 1, MPI_CHAR, p.rank, 0, signs_, &p.receiving), "MPI_Irecv");
+        check(MPI_Irecv(&p.in, 1, MPI_CHAR, p.rank, 0, heartbeats_, &p.receiving), "MPI_Irecv");
       return p.in == kLeaving;
     });
     wait_while_leaving(p, [&] { return done(p.sending); });
@@ -221,8 +221,8 @@ void Worker::leave() {
     check(MPI_Ibarrier(ranks_, &all), "MPI_Ibarrier");
     complete(all);
     if (watching_) end_watch();
-    const Watchdog watchdog(silence_);
-    check(MPI_Comm_free(&signs_), "MPI_Comm_free");
+    const Watchdog watchdog(timeout_);
+    check(MPI_Comm_free(&heartbeats_), "MPI_Comm_free");
     check(MPI_Comm_free(&ranks_), "MPI_Comm_free");
     check(MPI_Finalize(), "MPI_Finalize");
   });

@@ -1,5 +1,5 @@
-// The one thread that calls MPI: jobs in the order they were given, and next to them the signs of
-// life by which a lost rank is noticed.
+// The one thread that calls MPI: jobs in the order they were given, and next to them the
+// heartbeats by which a lost rank is noticed.
 #pragma once
 #include <mpi.h>
 
@@ -31,14 +31,14 @@ inline void check(int status, const char* call) {
 class Worker {
  public:
   // Starts the thread, and MPI in it. Throws Error.
-  explicit Worker(double silence);
+  explicit Worker(double timeout);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
   ~Worker();
 
   std::future<void> start(std::function<void()> job);
   void run(const std::function<void()>& job) { start(job).get(); }
-  // In a job: waits for these, and shows meanwhile that this rank lives.
+  // In a job: waits for these, and sends heartbeats meanwhile.
   void complete(std::span<MPI_Request>);
   void complete(MPI_Request r) { complete(std::span(&r, 1)); }
   [[noreturn]] void abort(int exit_code);
@@ -56,7 +56,7 @@ class Worker {
   // A rank that this one watches.
   struct Peer {
     int rank = 0;
-    Clock::time_point heard, sent;
+    Clock::time_point last_received, last_sent;
     MPI_Request sending = MPI_REQUEST_NULL, receiving = MPI_REQUEST_NULL;
     char out = 0, in = 0;
   };
@@ -71,8 +71,8 @@ class Worker {
   void end_if_asked();
   void work();
 
-  double silence_;
-  MPI_Comm ranks_ = MPI_COMM_NULL, signs_ = MPI_COMM_NULL;
+  double timeout_;
+  MPI_Comm ranks_ = MPI_COMM_NULL, heartbeats_ = MPI_COMM_NULL;
   int rank_ = 0, count_ = 1, local_rank_ = 0, local_count_ = 1;
   std::vector<std::string> hosts_;
   std::vector<Peer> peers_;  // of rank 0 all others, of the others rank 0; until MPI has ended
