@@ -16,6 +16,7 @@
 #include "cli/program.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/process_end.h"
 #include "core/ranks.h"
 #include "core/sentence_of.h"
 #include "core/text.h"
@@ -99,5 +100,9 @@ int darknet_main(int argc, char** argv) {
   const int run_code = cli::run(argc, argv, output_error);
   const int exit_code = cli::finish(run_code, output_error);
   close_ranks(exit_code, cli::failed_alone);
+  if (ends_without_destructors) {
+    std::fflush(nullptr);
+    ::_exit(exit_code);
+  }
   return exit_code;
 }

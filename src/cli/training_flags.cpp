@@ -104,7 +104,7 @@ void add_training_flags(const Command& command, TrainingSettings& o, Trained tra
   command.flag(
       "-bf16_reduce", o.ranks.bf16,
       "several ranks (mpirun): gradients travel between them in bf16, half the bytes; NCCL "
-      "also adds them in bf16");
+      "also adds them in bf16. One process with several GPUs sums in f32");
   add_port(command, "-http_port,-mjpeg_port", o.http.port,
            trained == Trained::detector
                ? "serve a page with progress, charts and, with -map, detections"

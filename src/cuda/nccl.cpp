@@ -1,5 +1,6 @@
 // Sums over several GPUs by NCCL: one communicator for each, those of this process driven by the
-// calling thread. They may span GPUs of other processes.
+// calling thread. They may span GPUs of other processes: then this process never waits for those
+// but where all have agreed to, since one of them may have failed alone.
 #include <nccl.h>
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include <cstring>
 #include <fstream>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "core/device_failure.h"
@@ -14,6 +16,8 @@
 #include "core/index.h"
 #include "core/joined_devices.h"
 #include "core/log.h"
+#include "core/process_end.h"
+#include "core/tensor.h"
 #include "cuda/calls.h"
 #include "cuda/plans.h"
 
@@ -36,13 +40,14 @@ class NcclAllReduce final : public JoinedDevices {
   // Waits until all `count` devices have joined, of which these are `first` and the next.
   NcclAllReduce(std::span<const Device> devices, const ncclUniqueId& id, std::int64_t first,
                 std::int64_t count)
-      : communicators_(devices.size()) {
+      : over_ranks_(count > std::ssize(devices)), communicators_(devices.size()) {
     for (const Device& d : devices) indices_.push_back(d.index);
     try {
       join(devices, id, static_cast<int>(first), static_cast<int>(count));
     } catch (const Error&) {
       std::erase(communicators_, nullptr);
-      if (!communicators_.empty()) abort();
+      if (!over_ranks_ && !communicators_.empty()) abort();
+      forget();
       throw;
     }
     joined_ = true;
@@ -56,11 +61,49 @@ class NcclAllReduce final : public JoinedDevices {
       const std::lock_guard lock(mutex());
       std::erase(all(), this);
     }
-    if (communicators_.empty()) return;
-    if (for_all(ncclCommFinalize) == ncclSuccess)
+    if (!over_ranks_) leave();
+    forget();
+  }
+  void leave() override {
+    const std::lock_guard lock(calls_);
+    if (communicators_.empty() || !failure_.empty()) return;
+    joined_ = false;
+    if (for_all(ncclCommFinalize) == ncclSuccess) {
       for_all(ncclCommDestroy);
-    else
+      communicators_.clear();
+    } else if (!over_ranks_) {
       abort();
+    }
+  }
+  // The connections are made by the first sums. Ends them where they fail, and may wait for that.
+  void try_out(std::span<const Device> devices, bool bf16) {
+    constexpr std::int64_t kNumbers = 256;
+    std::vector<Trial> trials;
+    std::vector<Stream> streams;
+    std::vector<float*> arrays;
+    std::vector<BF16*> in_bf16;
+    for (const Device& d : devices) {
+      const DeviceGuard guard(d);
+      Trial t{.array = Buffer(d, kNumbers * std::int64_t{sizeof(float)}, MemoryAccess::peer),
+              .stream = OwnedStream({.device = d})};
+      memory(d.type).zero(t.stream.get(), t.array.data(), to_size(t.array.bytes()));
+      streams.push_back(t.stream.get());
+      arrays.push_back(static_cast<float*>(t.array.data()));
+      in_bf16.push_back(static_cast<BF16*>(t.array.data()));
+      trials.push_back(std::move(t));
+    }
+    try {
+      run(streams, arrays, kNumbers);
+      if (bf16) run_bf16(streams, in_bf16, kNumbers);
+      for (const Stream& s : streams) {
+        const DeviceGuard guard(s.device);
+        cuda::wait_for(s);
+      }
+    } catch (const Error&) {
+      const std::lock_guard lock(calls_);
+      if (!communicators_.empty()) abort();
+      throw;
+    }
   }
   void run(std::span<const Stream> streams, std::span<float* const> arrays,
            std::int64_t n) override {
@@ -74,19 +117,25 @@ class NcclAllReduce final : public JoinedDevices {
   // Whether there are communicators on the device.
   static bool sums_on(const Device& device) {
     const std::lock_guard lock(mutex());
-    return find(device) != nullptr;
+    return std::ranges::any_of(all(), [&](const NcclAllReduce* a) { return a->sums_here(device); });
   }
   // What a link or another device broke after an earlier call returned. Nothing where no
   // communicators are on the device.
   static void check(const Device& device) {
     const std::lock_guard lock(mutex());
-    NcclAllReduce* const here = find(device);
-    if (!here) return;
-    // Another thread that is in a call learns of the error by itself.
-    if (const std::unique_lock own(here->calls_, std::try_to_lock); own) here->check_links(device);
+    for (NcclAllReduce* const a : all()) {
+      if (!a->sums_here(device)) continue;
+      // Another thread that is in a call learns of the error by itself.
+      if (const std::unique_lock own(a->calls_, std::try_to_lock); own) a->check_links(device);
+    }
   }
 
  private:
+  // Summed to see whether it works; the stream ends before its memory.
+  struct Trial {
+    Buffer array;
+    OwnedStream stream;
+  };
   // A group: one thread may not wait in the first device's call for those it has yet to make.
   void join(std::span<const Device> devices, const ncclUniqueId& id, int first, int count) {
     const DeviceGuard guard(devices.front());
@@ -104,7 +153,10 @@ class NcclAllReduce final : public JoinedDevices {
   void sum(std::span<const Stream> streams, std::span<T* const> arrays, std::int64_t n,
            ncclDataType_t type) {
     const std::lock_guard lock(calls_);
-    if (communicators_.empty()) fail("NCCL sums no more after an error");
+    if (!failure_.empty())
+      throw DeviceFailure(cat("NCCL sums no more after an error (", failure_,
+                              "); to resume from the last checkpoint, start the training again: "
+                              "DARKNET_NCCL=0 sums without NCCL"));
     give_up_on(ncclGroupStart(), "ncclGroupStart");
     ncclResult_t status = ncclSuccess;
     for (std::size_t d = 0; d < streams.size() && status == ncclSuccess; ++d)
@@ -131,14 +183,18 @@ class NcclAllReduce final : public JoinedDevices {
     communicators_.clear();
     joined_ = false;
   }
-  static NcclAllReduce* find(const Device& device) {
-    const auto found = std::ranges::find_if(all(), [&](const NcclAllReduce* a) {
-      return a->joined_ && std::ranges::count(a->indices_, device.index) > 0;
-    });
-    return found == all().end() ? nullptr : *found;
+  // The library keeps them: an end of them might wait for other processes.
+  void forget() {
+    if (!communicators_.empty()) ends_without_destructors = true;
+    communicators_.clear();
+    joined_ = false;
+  }
+  bool sums_here(const Device& device) const {
+    return joined_ && std::ranges::count(indices_, device.index) > 0;
   }
   // `device`: which is current afterwards.
   void check_links(const Device& device) {
+    if (!failure_.empty()) throw DeviceFailure(failure_);
     for (const ncclComm_t c : communicators_) {
       ncclResult_t since = ncclSuccess;
       give_up_on(ncclCommGetAsyncError(c, &since), "ncclCommGetAsyncError");
@@ -155,32 +211,37 @@ class NcclAllReduce final : public JoinedDevices {
         if (status != cudaSuccess && status != cudaErrorNotReady) fail(cudaGetErrorString(status));
       }
     } catch (const Error& e) {
-      abort();
-      throw DeviceFailure(
-          cat("a GPU that takes part in an all-reduce, ", to_string(there), ": ", e.what()));
+      give_up(cat("a GPU that takes part in an all-reduce, ", to_string(there), ": ", e.what()));
     }
   }
   void give_up_on(ncclResult_t status, const char* call) {
     if (status == ncclSuccess) return;
-    const std::string detail = ncclGetLastError(nullptr);
-    abort();
-    throw DeviceFailure(cat(call, ": ", ncclGetErrorString(status), " (", detail, ")"));
+    give_up(cat(call, ": ", ncclGetErrorString(status), " (", ncclGetLastError(nullptr), ")"));
   }
+  // Over ranks an abort may wait for theirs: the job ends instead, with this message first.
+  [[noreturn]] void give_up(const std::string& why) {
+    failure_ = why;
+    if (!over_ranks_) abort();
+    throw DeviceFailure(why);
+  }
+  // Never destroyed, as the mutex: a thread may still be in NCCL when the process ends.
   static std::vector<NcclAllReduce*>& all() {
-    static std::vector<NcclAllReduce*> all;
+    static auto& all = *new std::vector<NcclAllReduce*>;
     return all;
   }
   // Of the list: one thread may not end what another checks. Not held by what may wait for other
   // ranks, which may be threads of this process.
   static std::mutex& mutex() {
-    static std::mutex mutex;
+    static auto& mutex = *new std::mutex;
     return mutex;
   }
 
   std::vector<int> indices_;
+  const bool over_ranks_;
   std::mutex calls_;                       // one thread may not sum what another checks or aborts
   std::vector<ncclComm_t> communicators_;  // none any more after an error
   std::atomic<bool> joined_ = false;       // whether there are some
+  std::string failure_;
 };
 
 // Of this start of the machine; containers on it share it.
@@ -198,7 +259,8 @@ class NcclJoiner final : public DeviceJoiner {
     check_result(ncclGetVersion(&version), "ncclGetVersion");
     return std::to_string(version);
   }
-  // As NCCL tells devices apart, of which one may not join twice.
+  // As NCCL tells devices apart, of which one may not join twice: by their place on the bus, which
+  // MIG instances of one GPU share.
   std::string name_of(const Device& device) const override {
     std::string name = boot_id();
     for (const cudaDeviceAttr part :
@@ -215,12 +277,15 @@ class NcclJoiner final : public DeviceJoiner {
     return {id.internal, sizeof id.internal};
   }
   std::unique_ptr<JoinedDevices> join(std::span<const Device> devices, const std::string& bytes,
-                                      std::int64_t first, std::int64_t count) const override {
+                                      std::int64_t first, std::int64_t count,
+                                      bool bf16) const override {
     ncclUniqueId id;
     if (bytes.size() != sizeof id.internal)
       fail("an id of NCCL with ", bytes.size(), " bytes in place of ", sizeof id.internal);
     std::memcpy(id.internal, bytes.data(), sizeof id.internal);
-    return std::make_unique<NcclAllReduce>(devices, id, first, count);
+    auto joined = std::make_unique<NcclAllReduce>(devices, id, first, count);
+    joined->try_out(devices, bf16);
+    return joined;
   }
 };
 
@@ -236,7 +301,7 @@ std::unique_ptr<AllReduceLibrary> make_nccl_all_reduce(std::span<const Device> d
 }
 
 const DeviceJoiner* cuda_joiner() {
-  static const NcclJoiner joiner;
+  static const auto& joiner = *new NcclJoiner;
   return &joiner;
 }
 

@@ -40,8 +40,9 @@ Buffer allocate_gradients(const Stream& s, std::span<Parameter* const> parameter
   std::vector<std::int64_t> offsets;
   for (const Parameter* p : parameters)
     offsets.push_back(sums_gradient(*p) ? parts.take(p->value.bytes()) : 0);
+  if (parts.total() == 0) return {};  // of inference, or nothing is trained
   Buffer all(s.device, parts.total(), access);
-  if (parts.total() > 0) memory(s.device.type).zero(s, all.data(), to_size(parts.total()));
+  memory(s.device.type).zero(s, all.data(), to_size(parts.total()));
   for (std::size_t i = 0; i < parameters.size(); ++i)
     if (Parameter& p = *parameters[i]; sums_gradient(p)) {
       p.gradient = p.value.view();

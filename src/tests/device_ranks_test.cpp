@@ -1,15 +1,21 @@
 // Ranks that train on GPUs of their own, as threads of this process: by NCCL where the build has
 // it, else through host memory.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <mutex>
 
+#include "core/device_failure.h"
+#include "core/joined_devices.h"
 #include "core/log_capture.h"
 #include "tests/thread_ranks.h"
 #include "tests/training_team.h"
 #include "train/device_check.h"
+#include "train/pace.h"
 
 namespace darknet::testing_team {
 namespace {
@@ -17,21 +23,43 @@ namespace {
 constexpr std::int64_t kSteps = 3, kParts = 4;  // micro-batches of all devices together
 
 struct Learned {
-  std::vector<std::vector<float>> parameters;  // of the last device
+  std::vector<std::vector<float>> parameters;
   std::vector<double> running, losses;
   std::vector<std::string> said;
+  bool library = false, library_over_ranks = false;  // what sums
 };
 
+// Another size for the second step. All devices of a rank learn the same.
 void train(const Team& team, Learned& learned) {
-  for (std::int64_t k = 0; k < kSteps; ++k) learned.losses.push_back(team.run(k).loss);
-  learned.parameters = team.parameters(team.members.size() - 1);
-  learned.running = team.running(team.members.size() - 1);
+  for (std::int64_t k = 0; k < kSteps; ++k) {
+    team.resize(k == 1 ? 32 : 64);
+    learned.losses.push_back(team.run(k).loss);
+  }
+  learned.parameters = team.parameters();
+  learned.running = team.running();
+  for (std::size_t m = 1; m < team.members.size(); ++m) {
+    EXPECT_EQ(team.parameters(m), learned.parameters);
+    EXPECT_EQ(team.running(m), learned.running);
+  }
+  if (const AllReduce* const sums = team.step->all_reduce()) {
+    learned.library = sums->sums_own();
+    learned.library_over_ranks = learned.library && sums->sums_all();
+  }
+  team.step->leave_ranks();
 }
 
 struct Job {
   std::vector<std::vector<Device>> devices;  // of each rank
   bool bf16 = false, in_order = false;
 };
+
+Team team_of(const Job& job, Ranks& ranks) {
+  const auto& devices = job.devices[to_size(ranks.rank())];
+  return {cfg_of(kParts / std::ssize(devices)),
+          devices,
+          job.in_order,
+          {.ranks = &ranks, .bf16 = job.bf16, .bucket_bytes = kSmallBucket}};
+}
 
 // What each rank has in the end.
 std::vector<Learned> train(const Job& job) {
@@ -42,10 +70,7 @@ std::vector<Learned> train(const Job& job) {
       mine.said.push_back(m);
     };
     const log::Capture capture(take);
-    const auto& devices = job.devices[to_size(ranks.rank())];
-    train(Team(cfg_of(kParts / std::ssize(devices)), devices, job.in_order,
-               {.ranks = &ranks, .bf16 = job.bf16, .bucket_bytes = kSmallBucket}),
-          mine);
+    train(team_of(job, ranks), mine);
   });
   return all;
 }
@@ -66,6 +91,11 @@ std::vector<std::vector<Device>> devices_of(int ranks, int each) {
     for (int d = 0; d < each; ++d) all.back().push_back(cuda(r * each + d));
   }
   return all;
+}
+
+bool emulated() {
+  const char* const preloaded = std::getenv("LD_PRELOAD");
+  return preloaded && std::string(preloaded).find("emulated_gpu") != std::string::npos;
 }
 
 bool has_nccl() { return device_joiner(DeviceType::cuda) != nullptr; }
@@ -112,6 +142,12 @@ class DeviceRanks : public testing::Test {
       }
     }
   }
+  static void expect_sums(const std::vector<Learned>& ranks, bool library, bool over_ranks) {
+    for (const Learned& rank : ranks) {
+      EXPECT_EQ(rank.library, library);
+      EXPECT_EQ(rank.library_over_ranks, over_ranks);
+    }
+  }
   Learned one_;
 };
 
@@ -125,6 +161,7 @@ TEST_F(DeviceRanks, TrainAsOneDevice) {
       const std::vector<Learned> ranks = train({.devices = devices});
       expect_as_one(ranks, 2e-5);
       expect_said(ranks, has_nccl() ? "" : missing);
+      expect_sums(ranks, has_nccl(), has_nccl());
     }
   }
 }
@@ -132,9 +169,14 @@ TEST_F(DeviceRanks, TrainAsOneDevice) {
 TEST_F(DeviceRanks, InOrderGoThroughHostMemory) {
   for (const auto& devices : {devices_of(2, 1), devices_of(2, 2)}) {
     if (devices.empty()) continue;
-    const std::vector<Learned> ranks = train({.devices = devices, .in_order = true});
+    const Job job{.devices = devices, .in_order = true};
+    const std::vector<Learned> ranks = train(job);
     expect_as_one(ranks, 2e-5);
     expect_said(ranks, "");
+    expect_sums(ranks, false, false);
+    const std::vector<Learned> again = train(job);
+    EXPECT_EQ(again[0].parameters, ranks[0].parameters);
+    EXPECT_EQ(again[0].losses, ranks[0].losses);
   }
 }
 
@@ -145,6 +187,7 @@ TEST_F(DeviceRanks, DoWithoutNcclWhereToldTo) {
     const std::vector<Learned> ranks = train({.devices = devices});
     expect_as_one(ranks, 2e-5);
     expect_said(ranks, "");
+    expect_sums(ranks, false, false);
   }
 }
 
@@ -154,6 +197,7 @@ TEST_F(DeviceRanks, OfTheSameDevicesGoThroughHostMemory) {
   const std::vector<Learned> ranks = train({.devices = {{cuda(0), cuda(1)}, {cuda(0), cuda(1)}}});
   expect_as_one(ranks, 2e-5);
   expect_said(ranks, "rank 0 on this host and rank 1 on this host use the same GPU; gradients");
+  expect_sums(ranks, true, false);
 }
 
 TEST_F(DeviceRanks, LearnAlmostTheSameIn16Bits) {
@@ -166,6 +210,98 @@ TEST_F(DeviceRanks, LearnAlmostTheSameIn16Bits) {
     EXPECT_EQ(ranks[0].parameters, ranks[1].parameters);
     expect_said(ranks, "");
   }
+}
+
+// The other learns of it from MPI, not from its GPU: neither waits for the other's.
+TEST_F(DeviceRanks, ThatFailAloneBetweenStepsEndWithTheirMessage) {
+  try {
+    run_ranks(2, [](Ranks& ranks) {
+      const Team team = team_of({.devices = devices_of(2, 1)}, ranks);
+      team.run(0);
+      if (ranks.rank() == 1) fail("the disk is full");
+      ranks.barrier();
+    });
+    FAIL() << "ended as if nothing had happened";
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(), "the disk is full");
+  }
+}
+
+// As -hours does, whichever way they sum.
+TEST_F(DeviceRanks, MeasureTheirPace) {
+  for (const bool in_order : {false, true})
+    run_ranks(2, [&](Ranks& ranks) {
+      EXPECT_GT(seconds_per_iteration({.cfg = "net.cfg",
+                                       .sections = cfg_of(kParts),
+                                       .device = cuda(static_cast<int>(ranks.rank())),
+                                       .ranks = {.ranks = &ranks},
+                                       .deterministic = in_order},
+                                      0),
+                0);
+    });
+}
+
+class Failing final : public LayerObserver {
+ public:
+  void before(std::int64_t, bool) override { fail("the layer failed"); }
+  void after(std::int64_t, bool) override {}
+};
+
+// Not in a backward pass, and after the first network has begun its own.
+TEST_F(DeviceRanks, ThatFailInAStepEndTheJobAndSayWhy) {
+  const auto devices = devices_of(2, 2);
+  if (devices.empty() || !has_nccl()) GTEST_SKIP() << "without NCCL over four devices";
+  run_ranks(2, [&](Ranks& ranks) {
+    std::vector<std::string> said;
+    const log::Capture::Take take = [&](log::Level, const std::string& m) { said.push_back(m); };
+    const log::Capture capture(take);
+    Failing failing;
+    {
+      const Team team = team_of({.devices = devices}, ranks);
+      team.run(0);
+      team.members[1]->net.observe(&failing);
+      EXPECT_THROW(team.begin(1), Error);
+      team.members[1]->net.observe(nullptr);
+    }
+    ASSERT_EQ(said.size(), 1u) << said.back();
+    EXPECT_EQ(said[0].find("the layer failed; the job ends, since"), 0u) << said[0];
+  });
+}
+
+// `work` runs in a process of its own, whose devices refuse that.
+void expect_exit_without(const char* refused, int code, const char* text,
+                         const std::function<void()>& work) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const Environment environment("EMULATED_GPU_REFUSE", refused);
+  EXPECT_EXIT(work(), testing::ExitedWithCode(code), text);
+}
+
+TEST_F(DeviceRanks, WhoseNetworkDoesNotWorkGoThroughHostMemory) {
+  if (!emulated() || !has_nccl()) GTEST_SKIP() << "a real network does not break on request";
+  expect_exit_without("all-reduce", 0, "", [this] {
+    const std::vector<Learned> ranks = train({.devices = devices_of(2, 1)});
+    expect_as_one(ranks, 2e-5);
+    expect_sums(ranks, false, false);
+    EXPECT_NE(ranks[0].said.at(0).find("on this host: an all-reduce of NCCL: "), std::string::npos);
+    EXPECT_TRUE(ranks[1].said.empty());
+    _exit(HasFailure());
+  });
+}
+
+// Where it breaks later the message comes first, and nothing waits for what the sums never end.
+TEST_F(DeviceRanks, WhoseNetworkBreaksEndWithItsMessage) {
+  if (!emulated() || !has_nccl()) GTEST_SKIP() << "a real network does not break on request";
+  expect_exit_without("later-all-reduce", 7, "an all-reduce of NCCL: an error", [] {
+    run_ranks(2, [](Ranks& ranks) {
+      const Team team = team_of({.devices = devices_of(2, 1)}, ranks);
+      try {
+        for (std::int64_t k = 0; k < kSteps; ++k) team.run(k);
+      } catch (const DeviceFailure& e) {
+        std::fprintf(stderr, "%s\n", e.what());
+        _exit(7);
+      }
+    });
+  });
 }
 
 }  // namespace

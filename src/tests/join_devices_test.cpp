@@ -3,15 +3,19 @@
 #include "train/join_devices.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <mutex>
 #include <thread>
 
+#include "cli/entry.h"
 #include "core/error.h"
 #include "core/index.h"
 #include "core/log_capture.h"
+#include "core/process_end.h"
 #include "core/together.h"
 #include "thread_ranks.h"
 
@@ -22,10 +26,15 @@ namespace {
 struct Behaviour {
   std::string version = "22809", device;
   bool makes_id = true, joins = true, waits = false, built = true, wanted = true;
+  double takes = 0;  // seconds, to join or to fail
+  std::size_t devices = 2;
 };
+
+std::atomic<int> left = 0;  // collectives at the end of what was joined
 
 class NoSums final : public JoinedDevices {
  public:
+  void leave() override { ++left; }
   void run(std::span<const Stream>, std::span<float* const>, std::int64_t) override {}
   void run_bf16(std::span<const Stream>, std::span<BF16* const>, std::int64_t) override {}
 };
@@ -43,8 +52,11 @@ class Joiner final : public DeviceJoiner {
     return {"\0an\nid", 6};
   }
   std::unique_ptr<JoinedDevices> join(std::span<const Device> devices, const std::string& id,
-                                      std::int64_t first, std::int64_t count) const override {
+                                      std::int64_t first, std::int64_t count,
+                                      bool bf16) const override {
+    if (!bf16) fail("bf16 is forgotten");
     if (id.size() != 6 || first % 2 != 0 || count != 6 || devices.size() != 2) fail("wrong call");
+    std::this_thread::sleep_for(std::chrono::duration<double>(b_.takes));
     if (!b_.joins) fail("no way\nto rank 1");
     if (b_.waits) {
       ++waiting;
@@ -60,7 +72,7 @@ class Joiner final : public DeviceJoiner {
 
 // How many of three ranks with two devices each have joined, and what was said.
 struct Outcome {
-  std::int64_t joined = 0, warnings = 0, thrown = 0;
+  std::int64_t joined = 0, warnings = 0, errors = 0, thrown = 0;
   std::string said;
 };
 
@@ -71,17 +83,19 @@ Outcome join(const std::vector<Behaviour>& behaviours) {
   Outcome all;
   std::mutex mutex;
   run_ranks(std::ssize(behaviours), [&](Ranks& ranks) {
-    const log::Capture::Take take = [&](log::Level, const std::string& message) {
+    const log::Capture::Take take = [&](log::Level level, const std::string& message) {
       const std::lock_guard lock(mutex);
-      ++all.warnings;
+      ++(level == log::Level::error ? all.errors : all.warnings);
       all.said = message;
     };
     const log::Capture capture(take);
     const auto r = to_size(ranks.rank());
     try {
-      const auto joined = join_devices({{.index = 0}, {.index = 1}}, ranks,
-                                       behaviours[r].built ? joiners[r].get() : nullptr,
-                                       behaviours[r].wanted, {.usual = 1, .after_failure = .3});
+      std::vector<Device> devices{{.index = 0}, {.index = 1}};
+      devices.resize(behaviours[r].devices);
+      const auto joined = join_devices(
+          devices, ranks, behaviours[r].built ? joiners[r].get() : nullptr,
+          {.wanted = behaviours[r].wanted, .bf16 = true, .usual = 1, .after_failure = .3});
       const std::lock_guard lock(mutex);
       all.joined += joined != nullptr;
     } catch (const CommonFailure& e) {
@@ -124,6 +138,12 @@ TEST(JoinDevices, IsForAllRanksOrNone) {
   expect_none(b, "rank 0: no network");
   b = three(), b[1].joins = false;
   expect_none(b, "rank 1 on this host: no way to rank 1");
+  b = three(), b[1].devices = 1;
+  expect_none(b, "rank 1 on this host takes 1 GPU, rank 0 2");
+  // Those that wait have their time from the failure on.
+  b = three(), b[0].joins = false, b[0].takes = .5, b[1].takes = .6;
+  expect_none(b, "rank 0 on this host: no way to rank 1");
+  EXPECT_EQ(left, 0) << "those that have joined wait for those that have not";
 }
 
 TEST(JoinDevices, SaysNothingWhereNobodyWantsIt) {
@@ -141,6 +161,8 @@ TEST(JoinDevices, EndsWhereARankWaitsForEver) {
   const auto start = std::chrono::steady_clock::now();
   Outcome all = join(b);
   EXPECT_EQ(all.thrown, 3);
+  EXPECT_EQ(all.errors, 1) << "rank 0 says it before anything is destroyed";
+  EXPECT_TRUE(ends_without_destructors.exchange(false));
   EXPECT_EQ(all.said.find("NCCL still waits, in rank 1 on this host, for the GPUs of other ranks"),
             0u)
       << all.said;
@@ -149,7 +171,22 @@ TEST(JoinDevices, EndsWhereARankWaitsForEver) {
   EXPECT_EQ(all.thrown, 3);
   EXPECT_EQ(all.said.find("rank 0 on this host: no way to rank 1; NCCL still waits"), 0u)
       << all.said;
+  EXPECT_TRUE(ends_without_destructors.exchange(false));
+  EXPECT_EQ(left, 0);
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(4));
+}
+
+// That thread may use what exit handlers take away.
+TEST(JoinDevices, LeaveNoExitHandlersToAThreadThatIsLeft) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto run = [] {
+    ends_without_destructors = true;
+    std::atexit([] { ::_exit(9); });
+    char program[] = "darknet", command[] = "version";
+    char* arguments[] = {program, command, nullptr};
+    darknet_main(2, arguments);
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
 }
 
 }  // namespace

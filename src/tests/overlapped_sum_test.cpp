@@ -9,8 +9,11 @@
 #include <stdexcept>
 
 #include "cfg/parse.h"
+#include "core/device_failure.h"
 #include "core/log_capture.h"
 #include "core/text.h"
+#include "core/together.h"
+#include "train/join_devices.h"
 
 namespace darknet {
 namespace {
@@ -78,6 +81,30 @@ TEST_F(OverlappedSums, HaveBucketsFromTheLastLayerToTheFirst) {
   EXPECT_EQ(one[0].begin, 0);
   EXPECT_EQ(one[0].end, all());
   EXPECT_EQ(one[0].layer, 0);
+}
+
+// The backward pass may end there.
+TEST_F(OverlappedSums, HaveTheirLastBucketWhereTheFirstGradientsAre) {
+  std::istringstream in(
+      "[net]\nbatch=1\nwidth=8\nheight=8\n[maxpool]\nsize=2\nstride=2\n"
+      "[convolutional]\nfilters=2\nsize=3\npad=1\nactivation=linear\n"
+      "[convolutional]\nfilters=9\nsize=1\nactivation=linear\n");
+  Network net(parse_cfg(in, "net.cfg"), {.mode = Mode::training});
+  for (const std::int64_t bytes : {1, 1 << 20})
+    EXPECT_EQ(buckets_of(net, bytes).back().layer, 1) << bytes;
+}
+
+TEST_F(OverlappedSums, ForgetWhatAStepThatFailedHasBegun) {
+  Written written;
+  OverlappedSum sum({&net_}, ranks_, buckets_, written);
+  sum.begin(0);
+  sum.reach(0, 1);
+  sum.restart();
+  EXPECT_FALSE(sum.begun());
+  written.text.clear();
+  sum.finish();
+  EXPECT_EQ(written.text, "r00 r01 r02 b0 b1 b2 f ");
+  EXPECT_EQ(ranks_.aborts, 0);
 }
 
 // Layer 1 stands for one that is frozen: nobody says that its pass was asked for.
@@ -150,6 +177,21 @@ TEST_F(OverlappedSums, ThatAreLeftEndTheJob) {
     sum.begin(0);
   }
   EXPECT_EQ(ranks_.aborts, 1);
+}
+
+TEST_F(OverlappedSums, OfDevicesEndTheJobWhereARankFailsAlone) {
+  const Device gpu{.type = DeviceType::cuda};
+  end_job_of_devices(ranks_, {}, Error("a full disk"));  // without GPUs nothing waits
+  Ranks alone;
+  end_job_of_devices(alone, gpu, Error("a full disk"));
+  end_job_of_devices(ranks_, gpu, CommonFailure("all know"));
+  EXPECT_TRUE(said_.empty());
+  EXPECT_EQ(ranks_.aborts, 0);
+  end_job_of_devices(ranks_, gpu, Error("a full disk"));
+  end_job_of_devices(ranks_, gpu, DeviceFailure("a broken link"));
+  end_job_of_devices(ranks_, gpu, CommonFailure("a broken GPU", 1, true));
+  EXPECT_EQ(said_, (std::vector<std::string>{"a full disk", "a broken link", "a broken GPU"}));
+  EXPECT_EQ(ranks_.aborts, 3);
 }
 
 TEST_F(OverlappedSums, ThatFailEndTheJob) {

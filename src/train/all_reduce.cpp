@@ -96,8 +96,13 @@ void AllReduce::join_ranks() {
   const DeviceType type = own.front().type;
   std::unique_ptr<JoinedDevices> joined;
   if (type != DeviceType::cpu && !in_order_)
-    joined = join_devices(own, ranks, device_joiner(type), may_use_nccl());
+    joined =
+        join_devices(own, ranks, device_joiner(type), {.wanted = uses_nccl_, .bf16 = ranks_.bf16});
   together(ranks, [&] { choose_sums(std::move(joined)); });
+}
+
+void AllReduce::leave_ranks() {
+  if (joined_) joined_->leave();
 }
 
 void AllReduce::choose_sums(std::unique_ptr<JoinedDevices> joined) {
@@ -109,7 +114,7 @@ void AllReduce::choose_sums(std::unique_ptr<JoinedDevices> joined) {
   if (!in_order_) open_library(std::move(joined));
   if (ranks && first.type != DeviceType::cpu && !joined_)
     on_host_ = PinnedBuffer(first.type, bytes);
-  if (ranks && first.type == DeviceType::cpu && !several && may_overlap()) {
+  if (ranks && first.type == DeviceType::cpu && !several && overlaps_) {
     Network& net = *places_.front().replica.net;
     std::vector<Bucket> buckets = buckets_of(net, ranks_.bucket_bytes);
     rank_sums_.emplace(net, *ranks_.ranks, SumOptions{.bf16 = ranks_.bf16}, buckets);
@@ -126,7 +131,7 @@ void AllReduce::open_library(std::unique_ptr<JoinedDevices> joined) {
   const std::vector<Device> own = own_devices();
   joined_ = joined.get();
   library_ = std::move(joined);
-  if (!library_ && own.size() > 1 && may_use_nccl())
+  if (!library_ && own.size() > 1 && uses_nccl_)
     library_ = streams(own.front().type).all_reduce(own);
   if (!library_) return;
   std::vector<Bucket> buckets = buckets_of(*places_.front().replica.net, ranks_.bucket_bytes);
@@ -163,7 +168,8 @@ std::int64_t AllReduce::bytes(std::size_t place) const {
   return p.shared.bytes() + p.incoming.bytes() + p.kept.bytes() + rounded;
 }
 
-void AllReduce::keep_statistics() {
+void AllReduce::begin_step() {
+  if (overlapped_) overlapped_->restart();
   for (const Place& p : places_) {
     const DeviceGuard guard(device_of(p.replica));
     keep_rolling(stream_of(p.replica), p.rolling);
@@ -260,11 +266,11 @@ void AllReduce::sum_ranks(std::size_t array) {
 }
 
 void AllReduce::before_last_backward(std::size_t replica) {
-  if (overlapped_ && may_overlap()) overlapped_->begin(replica);
+  if (overlapped_ && overlaps_) overlapped_->begin(replica);
 }
 
-void AllReduce::backward_failed(const std::string& why) {
-  if (overlapped_ && overlapped_->begun()) overlapped_->give_up(why);
+void AllReduce::step_failed(const std::string& why) {
+  if (overlapped_ && (overlapped_->begun() || joined_)) overlapped_->give_up(why);
 }
 
 void AllReduce::sum(std::size_t array) {

@@ -48,12 +48,20 @@ class AllReduce {
 
   // Of several ranks: chooses how they sum. A collective; needed before the first step.
   void join_ranks();
+  // After the last step of all of them: a collective. Without it GPUs of this rank do not wait for
+  // those of others when this is destroyed.
+  void leave_ranks();
+
+  // Whether a library sums over this rank's devices, and over all devices of all ranks.
+  bool sums_own() const { return library_ != nullptr; }
+  bool sums_all() const { return library_ && (joined_ || !ranks_.ranks->several()); }
 
   std::int64_t bytes(std::size_t place) const;  // of the replica there, on its device
 
-  void keep_statistics();                          // before the first micro-batch of a step
+  void begin_step();                               // before its first micro-batch
   void before_last_backward(std::size_t replica);  // of the step
-  void backward_failed(const std::string& why);  // ends the job where other ranks wait for its sums
+  // From begin_step() to run(): where other ranks wait for its sums, says why and ends the job.
+  void step_failed(const std::string& why);
   // After the last micro-batch, before the updates; asks and does not wait, but for other ranks.
   void run();
 
@@ -88,8 +96,6 @@ class AllReduce {
   std::vector<Network*> networks() const;
   std::vector<Device> own_devices() const;
   std::vector<float*> arrays(std::size_t array) const;
-  // Whether the library sums over all devices of all ranks.
-  bool sums_all() const { return library_ && (joined_ || !ranks_.ranks->several()); }
   void sum(std::size_t array);
   void sum_devices(std::size_t array);
   void collect_in_order(std::size_t array);
@@ -100,6 +106,7 @@ class AllReduce {
   std::vector<Place> places_;
   TrainingRanks ranks_;
   bool in_order_ = false;
+  bool overlaps_ = may_overlap(), uses_nccl_ = may_use_nccl();
   PinnedBuffer on_host_;  // of several ranks with devices that no library joins
   std::unique_ptr<AllReduceLibrary> library_;
   JoinedDevices* joined_ = nullptr;        // the library, where it sums over all ranks

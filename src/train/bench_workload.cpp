@@ -68,6 +68,11 @@ class Training final : public Workload {
     return memory_report(net_, optimizer_, step_, 0);
   }
   IterationTimes run() override;
+  void join_ranks() override { step_.join_ranks(); }
+  void leave_ranks() override {
+    while (step_.in_flight() > 0) step_.finish();
+    step_.leave_ranks();
+  }
 
  private:
   void make_random_images();

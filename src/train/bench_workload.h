@@ -19,6 +19,9 @@ class Workload {
   virtual Network& network() = 0;
   virtual std::int64_t images() const = 0;  // per iteration
   virtual IterationTimes run() = 0;
+  // Of several ranks: collectives, before the first iteration and after the last.
+  virtual void join_ranks() {}
+  virtual void leave_ranks() {}
   virtual std::optional<MemoryReport> device_memory() { return memory_report(network()); }
 };
 

@@ -31,10 +31,10 @@ class DeviceSums final : public BucketSums {
  private:
   struct Place {
     Network* net = nullptr;
-    OwnedStream stream;
+    Buffer rounded;                               // bf16
+    OwnedStream stream;                           // ends before what its work uses
     std::vector<std::unique_ptr<Event>> reached;  // by bucket
     std::unique_ptr<Event> asked, done;
-    Buffer rounded;  // bf16
     Device device() const { return net->options().device; }
   };
   void wait_for(const std::vector<Event*>&);  // in the order of the places

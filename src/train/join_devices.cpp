@@ -11,6 +11,9 @@
 #include "core/error.h"
 #include "core/index.h"
 #include "core/log.h"
+#include "core/process_end.h"
+#include "core/sentence_of.h"
+#include "core/text.h"
 #include "core/together.h"
 
 namespace darknet {
@@ -80,6 +83,9 @@ std::string objection(const std::vector<Offer>& offers, const Ranks& ranks) {
     if (!o.objection.empty()) return cat(name_of(ranks, r), ": ", o.objection);
     if (o.version != offers[0].version)
       return cat(name_of(ranks, r), " has NCCL ", o.version, ", rank 0 ", offers[0].version);
+    if (o.devices.size() != offers[0].devices.size())
+      return cat(name_of(ranks, r), " takes ", plural(std::ssize(o.devices), "GPU"), ", rank 0 ",
+                 offers[0].devices.size());
     for (const std::string& device : o.devices)
       if (const auto [at, is_new] = owners.emplace(device, r); !is_new)
         return cat(name_of(ranks, at->second), " and ", name_of(ranks, r), " use the same GPU");
@@ -107,15 +113,15 @@ Id shared_id(const DeviceJoiner& joiner, Ranks& ranks) {
 class Joining {
  public:
   Joining(const DeviceJoiner& joiner, std::vector<Device> devices, std::string id,
-          const Ranks& ranks) {
+          const Ranks& ranks, bool bf16) {
     std::promise<Joined> promise;
     result_ = promise.get_future();
     const std::int64_t each = std::ssize(devices), first = ranks.rank() * each,
                        all = ranks.count() * each;
-    std::thread([&joiner, devices = std::move(devices), id = std::move(id), first, all,
+    std::thread([&joiner, devices = std::move(devices), id = std::move(id), first, all, bf16,
                  promise = std::move(promise)]() mutable {
       try {
-        promise.set_value(joiner.join(devices, id, first, all));
+        promise.set_value(joiner.join(devices, id, first, all, bf16));
       } catch (...) {
         promise.set_exception(std::current_exception());
       }
@@ -141,36 +147,47 @@ class Joining {
   std::string failure_;
 };
 
-// After every round all ranks know the same.
-Joined join_together(Joining& mine, Ranks& ranks, const JoinLimits& limits, std::string& why_not) {
-  const auto start = Clock::now();
+// After every round all ranks know the same. What some have joined when another fails is abandoned:
+// an end of it would wait for that other.
+Joined join_together(Joining& mine, Ranks& ranks, const JoinOptions& options,
+                     std::string& why_not) {
+  auto start = Clock::now();
   while (true) {
     const std::vector<std::string> states = ranks.all_gather(mine.state());
     const auto in_state = [&](char s) {
       return std::ranges::find_if(states, [s](const std::string& of) { return of[0] == s; });
     };
     const auto failed = in_state('f'), waiting = in_state('w');
-    if (failed != states.end())
+    if (failed != states.end() && why_not.empty()) {
       why_not = cat(name_of(ranks, to_size(failed - states.begin())), ": ", failed->substr(1));
+      start = Clock::now();
+    }
     if (waiting == states.end()) return why_not.empty() ? mine.take() : nullptr;
     const double waited = std::chrono::duration<double>(Clock::now() - start).count();
-    const double limit = why_not.empty() ? limits.usual : limits.after_failure;
-    if (ranks.broadcast_value(waited) > limit)
-      throw CommonFailure(
+    const double limit = why_not.empty() ? options.usual : options.after_failure;
+    if (ranks.broadcast_value(waited) > limit) {
+      ends_without_destructors = true;
+      const std::string why =
           cat(why_not.empty() ? "" : why_not + "; ", "NCCL still waits, in ",
               name_of(ranks, to_size(waiting - states.begin())),
               ", for the GPUs of other ranks after ", static_cast<std::int64_t>(waited),
               " s: NCCL_DEBUG=INFO shows what it does, "
               "NCCL_SOCKET_IFNAME names the network that it is to use, and DARKNET_NCCL=0 sums "
-              "through host memory instead"));
+              "through host memory instead");
+      if (ranks.is_first()) {  // at once: what is destroyed may wait for what NCCL waits for
+        log::error(why);
+        ranks.abort(1);
+      }
+      throw CommonFailure(why);
+    }
   }
 }
 
 }  // namespace
 
 Joined join_devices(const std::vector<Device>& devices, Ranks& ranks, const DeviceJoiner* joiner,
-                    bool wanted, const JoinLimits& limits) {
-  const Offer mine = make_offer(devices, joiner, wanted);
+                    const JoinOptions& options) {
+  const Offer mine = make_offer(devices, joiner, options.wanted);
   std::vector<Offer> offers;
   for (const std::string& text : ranks.all_gather(mine.text())) offers.push_back(parse(text));
   std::string why_not = objection(offers, ranks);
@@ -179,8 +196,8 @@ Joined join_devices(const std::vector<Device>& devices, Ranks& ranks, const Devi
     const Id id = shared_id(*joiner, ranks);
     why_not = id.why_not;
     if (why_not.empty()) {
-      Joining joining(*joiner, devices, id.bytes, ranks);
-      joined = join_together(joining, ranks, limits, why_not);
+      Joining joining(*joiner, devices, id.bytes, ranks, options.bf16);
+      joined = join_together(joining, ranks, options, why_not);
     }
   }
   const bool nobody_wants =
@@ -188,6 +205,16 @@ Joined join_devices(const std::vector<Device>& devices, Ranks& ranks, const Devi
   if (!joined && !nobody_wants && ranks.is_first())
     log::warn(cat(why_not, "; gradients of the ranks go through host memory instead of NCCL"));
   return joined;
+}
+
+void end_job_of_devices(Ranks& ranks, const Device& device, const std::exception& e) {
+  if (!ranks.several() || device.type == DeviceType::cpu) return;
+  const auto* const common = dynamic_cast<const CommonFailure*>(&e);
+  if (common && (!common->of_device() || !ranks.is_first())) return;  // rank 0 says it for all
+  const auto* const error = dynamic_cast<const Error*>(&e);
+  log::end_progress();
+  log::error(sentence_of(e));
+  ranks.abort(error ? error->exit_code() : 1);
 }
 
 }  // namespace darknet

@@ -14,18 +14,20 @@ std::vector<Bucket> buckets_of(Network& net, std::int64_t bytes) {
   const std::int64_t least = bytes / std::int64_t{sizeof(float)};
   const TensorView all = net.gradients();
   const float* const first = all.as<>().data;
-  std::int64_t end = all.shape.size();
+  std::int64_t end = all.shape.size(), lowest = 0;
   std::vector<Bucket> buckets;
   for (std::int64_t i = net.size() - 1; i >= 0; --i) {
     std::int64_t begin = end;
     for (const Parameter* p : net.layer(i).parameters())
       if (p->gradient)
         begin = std::min<std::int64_t>(begin, static_cast<const float*>(p->gradient.data) - first);
-    if (begin == end || end - begin < least) continue;
+    if (begin == end) continue;
+    lowest = i;
+    if (end - begin < least) continue;
     buckets.push_back({begin, end, i});
     end = begin;
   }
-  if (end > 0) buckets.push_back({0, end, 0});
+  if (end > 0) buckets.push_back({0, end, lowest});
   return buckets;
 }
 
@@ -73,7 +75,7 @@ void OverlappedSum::finish() try {
 
 void OverlappedSum::stop() {
   for (const auto& place : places_) {
-    place->observe(false);
+    if (begun_) place->observe(false);  // else it may be another's
     place->reached = 0;
   }
   started_ = 0;
@@ -82,7 +84,7 @@ void OverlappedSum::stop() {
 
 void OverlappedSum::give_up(const std::string& why) {
   stop();
-  if (!ranks_.several()) return;
+  if (!ranks_.several() || std::exchange(gave_up_, true)) return;
   log::error(cat(why, "; the job ends, since its ranks are in the middle of a step"));
   ranks_.abort(1);
 }

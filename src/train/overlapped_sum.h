@@ -69,7 +69,8 @@ class OverlappedSum {
   // That pass was asked for down to this layer; by what observes the network.
   void reach(std::size_t place, std::int64_t layer);
   void finish();  // after the passes of all: begins the sums that are left, and finishes all
-  // A pass failed. Other ranks would wait for the sums that this one does not begin, and this one
+  void restart() { stop(); }  // forgets what a step that failed has begun
+  // A step failed. Other ranks would wait for the sums that this one does not begin, and this one
   // for those that it has begun: says why, and ends the job. Alone it only forgets what was begun.
   void give_up(const std::string& why);
   bool begun() const { return begun_; }
@@ -98,6 +99,7 @@ class OverlappedSum {
   BucketSums& sums_;
   std::vector<std::unique_ptr<Place>> places_;
   std::size_t started_ = 0;  // buckets
+  bool gave_up_ = false;     // where there are several ranks
   bool begun_ = false;
 };
 

@@ -11,6 +11,7 @@
 #include "core/index.h"
 #include "core/log.h"
 #include "core/parts.h"
+#include "core/sentence_of.h"
 #include "core/text.h"
 #include "kernels/objectness.h"
 #include "kernels/update.h"
@@ -188,6 +189,10 @@ void TrainingStep::join_ranks() {
   if (all_reduce_) all_reduce_->join_ranks();
 }
 
+void TrainingStep::leave_ranks() {
+  if (all_reduce_) all_reduce_->leave_ranks();
+}
+
 StepMemory TrainingStep::memory_use(std::size_t place) const {
   return {devices_[place]->inputs.bytes(), all_reduce_ ? all_reduce_->bytes(place) : 0};
 }
@@ -244,12 +249,7 @@ std::int64_t TrainingStep::run_micro_batch(DeviceState& device, const StepInput&
   device.mark();
   if (all_reduce_ && micro_batch == micro_batches_ - 1)
     all_reduce_->before_last_backward(device.place);
-  try {
-    device.net.backward(pass(device, micro_batch));
-  } catch (const std::exception& e) {
-    if (all_reduce_) all_reduce_->backward_failed(e.what());
-    throw;
-  }
+  device.net.backward(pass(device, micro_batch));
   device.mark();
   return left_out;
 }
@@ -321,11 +321,16 @@ void TrainingStep::begin(const StepInput& input, StepParams params, std::int64_t
       at.values->begin_step(device->net.stream());
     device->mark();
   }
-  if (all_reduce_) all_reduce_->keep_statistics();
-  for (std::int64_t micro_batch = 0; micro_batch < micro_batches_; ++micro_batch)
-    for (const auto& device : devices_)
-      result.truths_left_out += run_micro_batch(*device, input, params, micro_batch);
-  if (all_reduce_) all_reduce_->run();
+  try {
+    if (all_reduce_) all_reduce_->begin_step();
+    for (std::int64_t micro_batch = 0; micro_batch < micro_batches_; ++micro_batch)
+      for (const auto& device : devices_)
+        result.truths_left_out += run_micro_batch(*device, input, params, micro_batch);
+    if (all_reduce_) all_reduce_->run();
+  } catch (const std::exception& e) {
+    if (all_reduce_) all_reduce_->step_failed(sentence_of(e));
+    throw;
+  }
   for (const auto& device : devices_) end(*device, batch, average);
   in_flight_.push_back({std::move(result), next_report_});
   next_report_ = (next_report_ + 1) % kMaxInFlight;

@@ -65,6 +65,7 @@ class TrainingStep {
   ~TrainingStep();
   // Of several ranks, before the first step: a collective, which chooses how gradients are summed.
   void join_ranks();
+  void leave_ranks();  // after the last step: a collective (AllReduce::leave_ranks())
 
   std::int64_t first_image() const;  // of the batch, that this rank takes,
   std::int64_t count() const;        // and how many
@@ -84,6 +85,7 @@ class TrainingStep {
   // begin() and finish(), with StepResult::error where the step failed.
   StepResult run(const StepInput&, const StepParams&, std::int64_t seen, bool average);
 
+  const AllReduce* all_reduce() const { return all_reduce_.get(); }  // null with one device
   // Of the replica at this place, next to its network and optimizer.
   StepMemory memory_use(std::size_t place) const;
 

@@ -14,6 +14,7 @@
 #include "core/together.h"
 #include "nn/schedule.h"
 #include "nn/target_loss.h"
+#include "train/join_devices.h"
 #include "train/run_length.h"
 #include "train/stopwatch.h"
 #include "train/training_run.h"
@@ -264,6 +265,7 @@ EvaluationScore Trainer::evaluate() {
 }
 
 TrainingOutcome Trainer::finish(int exit_code) {
+  step_->leave_ranks();
   together(ranks(), [&] {
     for (const auto& observer : observers_) observer->finished(exit_code == 0);
   });
@@ -321,7 +323,12 @@ void Trainer::save_after_error() try {
                  "; the files in ", backup_.string(), " stay as they were"));
 }
 
-TrainingOutcome Trainer::run() {
+TrainingOutcome Trainer::run() try { return run_to_end(); } catch (const std::exception& e) {
+  end_job_of_devices(ranks(), options_.device, e);
+  throw;
+}
+
+TrainingOutcome Trainer::run_to_end() {
   const std::int64_t first = state_.iteration;
   loader_.emplace(*batches_, LoaderOptions{.first = state_.iteration,
                                            .threads = options_.threads,
@@ -335,6 +342,7 @@ TrainingOutcome Trainer::run() {
     if (ranks().several() && !common) throw;  // the others do not know of it
     if (common && common->of_device()) throw;
     if (!not_finite_) finish_steps();
+    step_->leave_ranks();
     if (!not_finite_ && state_.iteration > first && is_first()) save_after_error();
     throw;
   }

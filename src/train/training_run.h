@@ -92,6 +92,7 @@ class Trainer {
   void count_unreadable();
   void iterate(const Batch& batch);
   void run_steps();
+  TrainingOutcome run_to_end();
   TrainingOutcome finish(int exit_code);
   std::int64_t max_batches() const { return net_.settings().max_batches; }
   bool averaging() const;

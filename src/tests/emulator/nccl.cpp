@@ -21,6 +21,14 @@ using namespace emulator;
 namespace {
 
 constexpr int kNoticed = 20;  // a broken link is not noticed at once
+constexpr std::uint64_t kFirstCalls = 2;
+
+// Of the all-reduce with this number.
+bool is_broken(std::uint64_t call) {
+  const Options& options = Gpus::instance().options();
+  return options.refuses("all-reduce") ||
+         (options.refuses("later-all-reduce") && call >= kFirstCalls);
+}
 
 // NCCL reaches into memory of other devices, which pools do not allow.
 unsigned char* view(const void* p, std::size_t bytes, int device) {
@@ -84,7 +92,7 @@ struct Communicator;
 
 // The communicators of one id.
 struct Clique {
-  int count = 0, joined = 0;  // ranks; count 0: none has come
+  int count = 0, joined = 0, finalized = 0, aborted = 0;  // ranks; count 0: none has come
   std::map<int, Communicator*> ranks;
   ncclResult_t failure = ncclSuccess;                  // of joining
   std::map<std::uint64_t, std::shared_ptr<Sum>> sums;  // that not all have asked for, by number
@@ -170,7 +178,7 @@ ncclResult_t join_all(const std::vector<Join>& joins) {
   return ncclSuccess;
 }
 
-// One thread's communicators wait for each other when they are finalized.
+// All communicators wait for each other when they are finalized, those of one thread in one group.
 void finalize(const std::vector<Communicator*>& all) {
   for (Communicator* const c : all) {
     if (c->local != all.size())
@@ -179,7 +187,12 @@ void finalize(const std::vector<Communicator*>& all) {
     if (Gpus::instance().is_stuck(c->device))
       Gpus::hang(c->device, "a communicator is finalized in place of aborted after an error");
     c->finalized = true;
+    ++c->clique->finalized;
   }
+  if (!all.empty()) Gpus::instance().opened();
+  for (const Communicator* const c : all)
+    if (!Gpus::instance().wait_for_others([c] { return c->clique->finalized == c->clique->count; }))
+      Gpus::hang(c->device, "a communicator is finalized, and one of another rank is not");
 }
 
 // So they do when they end.
@@ -237,10 +250,10 @@ cudaError_t issue(const Call& call, const std::shared_ptr<Sum>& sum) {
 ncclResult_t run(const std::vector<Call>& calls) {
   if (const ncclResult_t refused = check(calls)) return refused;
   Gpus& gpus = Gpus::instance();
-  const bool link = gpus.options().refuses("all-reduce");
   const bool device = gpus.options().refuses("second-device");
   cudaError_t error = cudaSuccess;
   for (const Call& call : calls) {
+    const bool link = is_broken(call.communicator->calls);
     const std::shared_ptr<Sum> sum = sum_of(call);
     if (link || device) sum->void_it();
     if (!error) error = issue(call, sum);
@@ -318,7 +331,11 @@ ncclResult_t ncclCommAbort(ncclComm_t communicator) {
   require_group(c);
   Gpus::instance().set_stuck(c.device, false);
   for (const auto& [number, sum] : c.clique->sums) sum->void_it();
+  ++c.clique->aborted;
   Gpus::instance().opened();
+  const int others = c.clique->count - static_cast<int>(c.local);
+  if (!Gpus::instance().wait_for_others([&] { return c.clique->aborted > others; }))
+    Gpus::hang(c.device, "a communicator is aborted, and one of another rank is not");
   end(c);
   return ncclSuccess;
 }
@@ -326,7 +343,7 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t communicator, ncclResult_t* error)
   const Lock lock(Gpus::instance().mutex());
   Communicator& c = of(communicator);
   const bool stuck = Gpus::instance().is_stuck(c.device) &&
-                     Gpus::instance().options().refuses("all-reduce");  // it knows of links only
+                     !Gpus::instance().options().refuses("second-device");  // of links only
   *error = stuck && ++c.asked > kNoticed ? ncclRemoteError : ncclSuccess;
   return ncclSuccess;
 }

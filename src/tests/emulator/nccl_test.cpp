@@ -5,6 +5,7 @@
 #include <nccl.h>
 
 #include <array>
+#include <chrono>
 #include <functional>
 #include <thread>
 #include <utility>
@@ -269,6 +270,18 @@ TEST_F(NcclRanks, ThatAskForDifferentSumsEndTheProgram) {
                  if (rank == 0) add(r), cudaStreamSynchronize(r.stream);
                }),
                "another rank does not ask for");
+}
+
+TEST_F(NcclRanks, ThatEndAloneEndTheProgram) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto end_alone = [](ncclResult_t (*end)(ncclComm_t)) {
+    ranks([end](Rank& r, int rank) {
+      if (rank == 0) end(r.communicator);
+      std::this_thread::sleep_for(std::chrono::seconds(8));
+    });
+  };
+  EXPECT_DEATH(end_alone(ncclCommFinalize), "is finalized, and one of another rank is not");
+  EXPECT_DEATH(end_alone(ncclCommAbort), "is aborted, and one of another rank is not");
 }
 
 }  // namespace
