@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <span>
 
 #include "cli/command.h"
 #include "core/error.h"
@@ -19,7 +20,7 @@ struct ChartArguments {
 };
 
 // Logs of one name, such as those of a comparison's runs, are named with their folders, or else
-// their paths.
+// their paths; what is alike even then is numbered.
 void name_apart(std::vector<TrainingHistory>& histories, const ChartArguments& o) {
   const auto is_alone = [&](const TrainingHistory& h) {
     return std::ranges::count(histories, h.label, &TrainingHistory::label) < 2;
@@ -34,6 +35,12 @@ void name_apart(std::vector<TrainingHistory>& histories, const ChartArguments& o
     for (std::size_t i = o.labels.size(); i < histories.size(); ++i)
       if (!is_alone(histories[i])) alike.push_back(i);
     for (const std::size_t i : alike) histories[i].label = name_of(o.logs[i]);
+  }
+  for (std::size_t i = o.labels.size(); i < histories.size(); ++i) {
+    const std::string name = histories[i].label;
+    const auto before = std::span(histories).first(i);
+    for (int n = 2; std::ranges::count(before, histories[i].label, &TrainingHistory::label); ++n)
+      histories[i].label = cat(name, " (", n, ")");
   }
 }
 

@@ -203,7 +203,7 @@ void write_curves(const std::filesystem::path& folder, const MapResult& r) {
   Panel panel{.title = curves_title(r),
               .x_label = "recall",
               .y_label = "precision",
-              .when_empty = "no detections"};
+              .when_empty = r.at.classes_with_truths > 0 ? "no detections" : "no objects"};
   panel.x_low = panel.y_low = 0, panel.x_high = panel.y_high = 1;
   for (std::size_t i = 0; i < r.names.size(); ++i) {
     if (r.matched[i].truths == 0) continue;

@@ -199,7 +199,7 @@ namespace {
 // Of the places, on one axis of the image, that the centres of the region's pixels show.
 struct ShownRange {
   double low, high;
-  double terms;  // the magnitudes of what they are sums of
+  double terms;  // the sum of the absolute terms, which bounds the rounding error of warp()
 };
 
 struct PixelRange {  // [begin, end)
@@ -234,7 +234,7 @@ ShownRanges shown_ranges(const Placement& p) {
 
 bool shows_outside(const Placement& p, const Image& image) {
   const auto inside = [](const ShownRange& r, std::int64_t size) {
-    const double error = 1e-6 * r.terms;  // of warp(), which computes in float
+    const double error = 1e-6 * r.terms;  // of warp(), in float
     return r.low >= error && r.high <= static_cast<double>(size) - error;
   };
   const ShownRanges shown = shown_ranges(p);

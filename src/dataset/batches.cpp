@@ -20,9 +20,15 @@ constexpr int kTriesForReadable = 64;
 // Streams of random numbers, one per purpose.
 constexpr std::uint64_t kShuffle = 0x5348, kSample = 0x5341, kSize = 0x5349, kFilter = 0x4649;
 
+// Of the whole images: whether one or its part is in hand depends on what the cache holds.
 std::size_t bytes_of(const std::vector<CachedImage>& images) {
   std::size_t bytes = 0;
-  for (const CachedImage& i : images) bytes += i->image.pixels.size();
+  for (const CachedImage& i : images) {
+    const Image& image = i->image;
+    bytes += is_empty(i->part)
+                 ? image.pixels.size()
+                 : to_size(i->width * i->height * image.channels * std::int64_t{image.depth});
+  }
   return bytes;
 }
 std::size_t bytes_of(const Shape& input) { return to_size(input.size()) * sizeof(float); }
@@ -149,8 +155,7 @@ void Batches::make_plain(Batch& b, std::int64_t i) const {
                          ? centre_crop({size.width, size.height}, b.size.height, b.size.width)
                          : plain_placement(size, b.size.height, b.size.width, settings_.letter_box);
   b.sizes[at].width = size.width, b.sizes[at].height = size.height;
-  const CachedImage cached =
-      images_.get(std::move(opened), {.part = shown_part(b.placements[at], size, 1)});
+  const CachedImage cached = images_.get(std::move(opened), {});  // whole, so that damage is found
   place({.threads = 1}, *cached, b.placements[at], view(b, i));
   if (settings_.truths.empty()) return;
   const auto truths = settings_.truths[to_size(image)];

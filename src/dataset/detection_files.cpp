@@ -130,6 +130,7 @@ class CocoReader : public nlohmann::json_sax<nlohmann::json> {
       return;
     }
     const auto at = classes_.find(*n);
+    if (classes_.empty()) refuse("category_id ", *n, " is not a class: there are no classes");
     if (at == classes_.end())
       refuse("category_id ", *n, " is not a class: the ", classes_.size(), " classes have ",
              classes_.begin()->first, " to ", classes_.rbegin()->first,

@@ -150,7 +150,9 @@ CachedImage ImageCache::get(OpenedImage opened, const Wanted& wanted) {
 // All of it where it may be kept, or where its mean colour is asked for.
 Decoding ImageCache::decoding_of(const OpenedImage& opened, const Wanted& wanted) const {
   Decoding how{.reduction = wanted.reduction, .part = wanted.part};
-  const auto side = [&](std::int64_t n) { return (n + how.reduction - 1) / how.reduction; };
+  const int reduction = granted_reduction({opened.size.width, opened.size.height},
+                                          exif_orientation(opened.bytes), how.reduction);
+  const auto side = [&](std::int64_t n) { return (n + reduction - 1) / reduction; };
   const std::int64_t bytes =
       side(opened.size.width) * side(opened.size.height) * (values_.channels == 1 ? 1 : 3);
   if ((budget_ && budget_->has(bytes)) || (outside_ == Outside::mean && wanted.outside))

@@ -21,8 +21,10 @@ struct DecodedImage {
   // What is shown beyond its edges, 0..1; of other than 3 channels the first for all.
   std::array<float, 3> outside = {.5f, .5f, .5f};
   int reduction = 1;
-  Rect part = {};                      // of the whole image, reduced as it is; empty: all of it
-  std::int64_t width = 0, height = 0;  // of that one, where this is a part
+  // Where `image` lies in the whole image, in pixels of that at the same reduction; empty: it is
+  // the whole image.
+  Rect part = {};
+  std::int64_t width = 0, height = 0;  // of a part: of the whole image at the same reduction
 };
 
 enum class Outside : std::uint8_t { grey, mean };  // the image's mean colour
@@ -58,7 +60,8 @@ struct OpenedImage {
 struct Wanted {
   int reduction = 1;    // of decode_image()
   bool outside = true;  // whether DecodedImage::outside is used
-  Rect part = {};       // of which pixels are used, before it is reduced; empty: all
+  // The pixels that are used, in those of the image before it is reduced; empty: all of them.
+  Rect part = {};
 };
 
 // Memory for decoded images, which several lists may share: whoever comes first takes it.
@@ -86,8 +89,8 @@ class ImageCache {
   std::filesystem::path path(std::int64_t i) const { return paths_[to_size(i)]; }
   // May be called from several threads at once. Throws where the image cannot be read.
   CachedImage get(std::int64_t i) { return get(open(i), {}); }
-  // The same in two steps: what is wanted may depend on the size. What is returned does not depend
-  // on what is kept.
+  // The same in two steps: what is wanted may depend on the size. Whether the whole image comes or
+  // only the part depends on what is kept and on the memory left; the pixels of the part do not.
   OpenedImage open(std::int64_t i);
   CachedImage get(OpenedImage, const Wanted&);
 

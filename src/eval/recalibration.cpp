@@ -81,7 +81,8 @@ ConfidenceMap fit_confidences(std::vector<ScoredHit> all, CalibrationMethod meth
   const auto hits = std::ranges::count(all, true, &ScoredHit::hit);
   if (hits == 0 || hits == std::ssize(all))
     fail("confidences cannot be calibrated on ", all.size(), " detections of which ", hits,
-         " are hits: it takes hits and misses; use more images, or a trained network");
+         " are true positives: it takes true and false positives; use more images, or a trained "
+         "network");
   return method == CalibrationMethod::temperature ? fitted_temperature(all)
                                                   : fitted_curve(std::move(all));
 }

@@ -27,19 +27,19 @@ Image decode_with_stb(const std::string& bytes);
 // Who decodes a JPEG's Huffman codes, which changes no pixel: own: image/jpeg_huffman.h, which
 // leaves damaged and progressive ones, and in some builds all, to libjpeg.
 enum class HuffmanBy : std::uint8_t { own_or_libjpeg, own, libjpeg };
-struct JpegDecoding {
-  int reduction = 1;  // 1, 2, 4 or 8: sides are divided by it and rounded up
-  HuffmanBy huffman = HuffmanBy::own_or_libjpeg;
-  Rect part = {};  // of the image before it is reduced; empty: all of it
-};
-// The same of a JPEG. None where another decoder has to take it: colours that are not grey, YCbCr
-// or RGB, a build without libjpeg.
-std::optional<Image> decode_jpeg(const std::string& bytes, const JpegDecoding&);
-// The same; all of it where libjpeg decodes the Huffman codes.
-std::optional<ImagePart> decode_jpeg_part(const std::string& bytes, JpegDecoding);
+// The same of a JPEG, its sides divided by `reduction` (1, 2, 4 or 8) and rounded up. None where
+// another decoder has to take it: colours that are not grey, YCbCr or RGB, a build without libjpeg.
+std::optional<Image> decode_jpeg(const std::string& bytes, int reduction = 1,
+                                 HuffmanBy = HuffmanBy::own_or_libjpeg);
+// The same of a part, as decode_image_part(); all of it where libjpeg decodes the Huffman codes.
+std::optional<ImagePart> decode_jpeg_part(const std::string& bytes, const Decoding&,
+                                          HuffmanBy = HuffmanBy::own_or_libjpeg);
 ImagePart whole_image(Image);
-bool reduces_jpeg();                                        // whether this build has libjpeg
-bool decodes_huffman_codes();                               // whether it decodes any itself
+bool reduces_jpeg();  // whether this build has libjpeg
+// Whether Huffman codes, and parts, are decoded here: the build can, and the libjpeg that is loaded
+// proves to take it.
+bool decodes_huffman_codes();
+bool decodes_jpeg_parts();
 std::optional<Image> decode_png(const std::string& bytes);  // none: a build without libpng
 // Images whose values are kept, for decode_input() (image/input.cpp). `channels`: those wanted, 0:
 // as many as there are. Width 0 where they cannot be decoded, throws what their headers say is
@@ -68,6 +68,9 @@ std::string why_size_refused(std::int64_t width, std::int64_t height, std::int64
 // where it has another number of them, which gives_channels() says before.
 bool gives_channels(std::int64_t found, std::int64_t wanted);
 Image with_channels(Image, std::int64_t wanted, const std::string& name);
+// The reduction that decode_image() applies where `wanted` is asked for and `code` is the image's
+// orientation: 1 to `wanted`.
+int granted_reduction(const ImageSize&, int code, int wanted);
 // Turned as the code of an orientation in EXIF or TIFF says, 1 to 8.
 Image upright(Image stored, int code);
 // Pixels that nobody needs any more, for the next image that the thread decodes: the system gives

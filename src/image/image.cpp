@@ -36,12 +36,6 @@ Orientation orientation(int code) {
           code == 3 || code == 4 || code == 6 || code == 7};
 }
 
-// A mirror moves what a side that is no multiple has too much to the other end of the image.
-int reduction_of(const ImageSize& stored, int code, int wanted) {
-  while (code != 1 && (stored.width % wanted != 0 || stored.height % wanted != 0)) wanted /= 2;
-  return wanted;
-}
-
 // From a rectangle of the upright image to that of the stored one, whose sides are given.
 Rect stored_rect(Rect r, std::int64_t width, std::int64_t height, int code) {
   const Orientation o = orientation(code);
@@ -71,8 +65,7 @@ ImagePart decode_stored(const std::string& bytes, const Decoding& how) {
   const FileKind kind = file_kind(bytes);
   if (kind == FileKind::gif) return whole_image(decode_with_stb(bytes));
   if (kind == FileKind::jpeg)
-    if (auto part = decode_jpeg_part(bytes, {.reduction = how.reduction, .part = how.part}))
-      return std::move(*part);
+    if (auto part = decode_jpeg_part(bytes, how)) return std::move(*part);
   if (kind == FileKind::png)
     if (auto image = decode_png(bytes)) return whole_image(std::move(*image));
   return whole_image(decode_rgb(bytes));
@@ -193,6 +186,12 @@ std::vector<std::uint8_t> recycled_pixels(std::size_t bytes) {
   return pixels;
 }
 
+// A mirror moves what a side that is no multiple has too much to the other end of the image.
+int granted_reduction(const ImageSize& size, int code, int wanted) {
+  while (code != 1 && (size.width % wanted != 0 || size.height % wanted != 0)) wanted /= 2;
+  return wanted;
+}
+
 ImagePart whole_image(Image image) {
   const std::int64_t width = image.width, height = image.height;
   return {std::move(image), {0, 0, width, height}, width, height};
@@ -226,7 +225,7 @@ ImagePart decode_image_part(const std::string& bytes, const std::string& name,
     fail_at({name, 0}, "this JPEG has ", sound.scans, " scans, more than ", kMaxScans);
   const int code = exif_orientation(bytes);
   const Decoding stored{
-      reduction_of(size, code, how.reduction),
+      granted_reduction(size, code, how.reduction),
       is_empty(how.part) ? Rect{} : stored_rect(how.part, size.width, size.height, code)};
   ImagePart part = decode_checked({bytes, sound.complete, stored}, name);
   require_moderate(part.width, part.height);  // a decoder may read the header otherwise

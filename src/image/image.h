@@ -56,11 +56,12 @@ struct Decoding {
 };
 struct ImagePart {
   Image image;                         // the pixels of the part
-  Rect part;                           // where they lie in the image
-  std::int64_t width = 0, height = 0;  // of the image, reduced as they are
+  Rect part;                           // its place in the whole image at the same reduction
+  std::int64_t width = 0, height = 0;  // of the whole image at the same reduction
 };
-// The same pixels, but only those of a part, and maybe more: of JPEGs of a single scan the rest is
-// not decoded, so that damage in it is not found; all others come whole.
+// The pixels that decode_image() gives, but only those of a part: of most JPEGs of a single scan
+// the rest is not decoded, and damage in it not found. Of all other images the whole is returned:
+// ImagePart::part says what is.
 ImagePart decode_image_part(const std::string& bytes, const std::string& name,
                             std::int64_t channels, const Decoding&);
 std::string image_bytes(const std::filesystem::path&);  // what decode_image takes; 1 GiB at most

@@ -113,7 +113,8 @@ Rect reduced(const Rect& part, int reduction, std::int64_t width, std::int64_t h
 // False where libjpeg gives less.
 bool read_part(Decoder& d, const Rect& part, Image& image) {
   d.left_to_libjpeg = true;  // whatever it complains of
-  // Fancy upsampling reads the neighbouring samples of chroma, two pixels wide, and at least three.
+  // Pixels decoded at either side of the part: fancy upsampling makes a pixel of its own sample of
+  // chroma, two pixels wide, and of the next one, but only where a row has at least three.
   constexpr std::int64_t kNeighbours = 4;
   auto left = static_cast<JDIMENSION>(std::max<std::int64_t>(0, part.x0 - kNeighbours));
   JDIMENSION columns =
@@ -154,8 +155,21 @@ bool take_over_huffman([[maybe_unused]] Decoder& d) {
 #endif
 }
 
+// The kinds whose parts the tests cover: grey, and YCbCr whose colours have one sample where
+// brightness has up to 2 x 2. Of rarer sampling libjpeg-turbo takes a wrong width of chroma where
+// it crops a reduced image.
+bool has_usual_sampling(const jpeg_decompress_struct& info) {
+  for (int k = 0; k < info.num_components; ++k) {
+    const jpeg_component_info& c = info.comp_info[k];
+    const int most = k == 0 && info.num_components == 3 ? 2 : 1;
+    if (c.h_samp_factor > most || c.v_samp_factor > most) return false;
+  }
+  return info.num_components == 1 || info.jpeg_color_space == JCS_YCbCr;
+}
+
 // Nothing with a destructor lives here: an error of libjpeg jumps over it.
-Outcome decode(Decoder& d, const std::string& bytes, const JpegDecoding& how, ImagePart& to) {
+Outcome decode(Decoder& d, const std::string& bytes, const Decoding& how, HuffmanBy huffman,
+               ImagePart& to) {
   d.info.err = jpeg_std_error(&d.errors);
   d.errors.error_exit = jump_out, d.errors.output_message = keep_message;
   d.info.client_data = &d;
@@ -176,12 +190,11 @@ Outcome decode(Decoder& d, const std::string& bytes, const JpegDecoding& how, Im
   if (std::int64_t{d.info.output_width} * d.info.output_height > kMaxPixels)
     return Outcome::damaged;
   if (!jpeg_start_decompress(&d.info)) return Outcome::damaged;
-  const bool own = how.huffman != HuffmanBy::libjpeg && take_over_huffman(d);
-  if (!own && how.huffman == HuffmanBy::own) return Outcome::left_to_libjpeg;
+  const bool own = huffman != HuffmanBy::libjpeg && take_over_huffman(d);
+  if (!own && huffman == HuffmanBy::own) return Outcome::left_to_libjpeg;
   to.width = d.info.output_width, to.height = d.info.output_height;
-  // Of rarer sampling libjpeg-turbo takes a wrong width of chroma where it crops a reduced image.
-  const bool takes_parts = own && d.info.max_h_samp_factor <= 2 && d.info.max_v_samp_factor <= 2;
-  to.part = reduced(takes_parts ? how.part : Rect{}, how.reduction, to.width, to.height);
+  const Rect wanted = own && has_usual_sampling(d.info) ? how.part : Rect{};
+  to.part = reduced(wanted, how.reduction, to.width, to.height);
   Image& image = to.image;
   image.width = to.part.x1 - to.part.x0, image.height = to.part.y1 - to.part.y0;
   image.pixels = recycled_pixels(to_size(3 * image.width * image.height));
@@ -235,8 +248,14 @@ boolean continue_output(j_compress_ptr info) {
 }
 void end_output(j_compress_ptr) {}
 
+// Samples of brightness, across and down, for each of colour.
+struct Sampling {
+  int across, down;
+};
+constexpr Sampling kUsual{2, 2};
+
 // As above: nothing with a destructor.
-bool encode(Encoder& e, const Image& image) {
+bool encode(Encoder& e, const Image& image, const Sampling& sampling) {
   e.info.err = jpeg_std_error(&e.errors);
   e.errors.error_exit = leave_encoder, e.errors.output_message = keep_message;
   e.info.client_data = &e;
@@ -256,6 +275,10 @@ bool encode(Encoder& e, const Image& image) {
   e.info.in_color_space = image.channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
   jpeg_set_defaults(&e.info);
   jpeg_set_quality(&e.info, kJpegQuality, TRUE);
+  if (image.channels == 3) {
+    e.info.comp_info[0].h_samp_factor = sampling.across;
+    e.info.comp_info[0].v_samp_factor = sampling.down;
+  }
   jpeg_start_compress(&e.info, TRUE);
   while (e.info.next_scanline < e.info.image_height) {
     JSAMPROW row = const_cast<JSAMPROW>(image.at(0, e.info.next_scanline));  // only read
@@ -265,60 +288,103 @@ bool encode(Encoder& e, const Image& image) {
   return true;
 }
 
+std::optional<std::string> encoded(const Image& image, const Sampling& sampling) {
+  Encoder encoder;
+  if (!encode(encoder, image, sampling)) return std::string();
+  encoder.out.resize(encoder.out.size() - encoder.destination.free_in_buffer);
+  return std::move(encoder.out);
+}
+
+// What this process leaves to libjpeg or not.
+struct Own {
+  bool codes = false, parts = false;
+};
+
 #if defined(DARKNET_JPEG_HUFFMAN)
-// `decode_mcu` is private to libjpeg, and the one that is loaded may be another than that of the
-// headers: once in a process a picture is decoded both ways.
-bool takes_own_huffman() {
-  Image picture(40, 24, 3);  // of several MCUs, some of them beyond its edges
+// Of several MCUs, some of them beyond its edges.
+Image picture_of_check(std::int64_t channels) {
+  Image picture(72, 40, channels);
   for (std::int64_t y = 0; y < picture.height; ++y)
     for (std::int64_t x = 0; x < picture.width; ++x)
-      for (std::int64_t c = 0; c < 3; ++c)
+      for (std::int64_t c = 0; c < channels; ++c)
         picture.at(x, y)[c] = static_cast<std::uint8_t>((c + 3) * x + (7 - c) * y + x * y % 29);
-  const std::optional<std::string> bytes = encode_jpeg(picture);
-  if (!bytes || bytes->empty()) return false;
-  const std::optional<Image> own = decode_jpeg(*bytes, {.huffman = HuffmanBy::own}),
-                             other = decode_jpeg(*bytes, {.huffman = HuffmanBy::libjpeg});
-  if (!own || !other || own->width != picture.width || own->pixels != other->pixels) return false;
-  const Rect corner{19, 18, 21, 24};  // beyond the first MCU of both directions
-  const std::optional<ImagePart> part =
-      decode_jpeg_part(*bytes, {.huffman = HuffmanBy::own, .part = corner});
-  if (!part || part->part != corner) return false;
-  for (std::int64_t y = 0; y < part->image.height; ++y)
-    if (!std::equal(part->image.at(0, y), part->image.at(0, y) + 3 * part->image.width,
-                    own->at(corner.x0, corner.y0 + y)))
+  return picture;
+}
+
+bool is_part_of(const ImagePart& part, const Image& whole) {
+  const Rect& r = part.part;
+  for (std::int64_t y = 0; y < part.image.height; ++y)
+    if (!std::equal(part.image.at(0, y), part.image.at(0, y) + 3 * part.image.width,
+                    whole.at(r.x0, r.y0 + y)))
       return false;
   return true;
 }
+
+// Whether both decoders give the same of an image, and its parts are those of the whole.
+Own check_own(const std::string& bytes, int reduction) {
+  constexpr Rect kCorner{38, 20, 42, 36};  // beyond the first MCU of both directions
+  const std::optional<Image> own = decode_jpeg(bytes, reduction, HuffmanBy::own),
+                             other = decode_jpeg(bytes, reduction, HuffmanBy::libjpeg);
+  Own good{.codes = own && other && own->width > 0 && own->pixels == other->pixels};
+  if (!good.codes) return good;
+  const auto part = decode_jpeg_part(bytes, {reduction, kCorner}, HuffmanBy::own);
+  good.parts =
+      part && part->image.width == (kCorner.x1 - kCorner.x0) / reduction && is_part_of(*part, *own);
+  return good;
+}
+
+// `decode_mcu` is private to libjpeg, and the one that is loaded may be another than that of the
+// headers: once in a process pictures are decoded both ways.
+Own check_own() {
+  struct Kind {
+    std::int64_t channels;
+    Sampling sampling;
+  };
+  Own good{true, true};
+  for (const Kind& kind : {Kind{3, {2, 2}}, {3, {2, 1}}, {3, {1, 1}}, {1, {1, 1}}}) {
+    const auto bytes = encoded(picture_of_check(kind.channels), kind.sampling);
+    if (!bytes || bytes->empty()) return {};
+    for (const int reduction : {1, 2}) {
+      const Own one = check_own(*bytes, reduction);
+      good.codes &= one.codes, good.parts &= one.parts;
+    }
+  }
+  return good;
+}
 #endif
+
+const Own& own() {
+#if defined(DARKNET_JPEG_HUFFMAN)
+  static const Own all = check_own();
+#else
+  static constexpr Own all;
+#endif
+  return all;
+}
 
 }  // namespace
 
 bool reduces_jpeg() { return true; }
 
-bool decodes_huffman_codes() {
-#if defined(DARKNET_JPEG_HUFFMAN)
-  return true;
-#else
-  return false;
-#endif
-}
+bool decodes_huffman_codes() { return own().codes; }
+bool decodes_jpeg_parts() { return own().codes && own().parts; }
 
-std::optional<Image> decode_jpeg(const std::string& bytes, const JpegDecoding& how) {
-  std::optional<ImagePart> part = decode_jpeg_part(bytes, how);
+std::optional<Image> decode_jpeg(const std::string& bytes, int reduction, HuffmanBy huffman) {
+  std::optional<ImagePart> part = decode_jpeg_part(bytes, {.reduction = reduction}, huffman);
   return part ? std::optional(std::move(part->image)) : std::nullopt;
 }
 
-std::optional<ImagePart> decode_jpeg_part(const std::string& bytes, JpegDecoding how) {
+std::optional<ImagePart> decode_jpeg_part(const std::string& bytes, const Decoding& wanted,
+                                          HuffmanBy huffman) {
   if (!bytes.starts_with("\xFF\xD8\xFF")) return std::nullopt;  // OpenCV takes no other
-#if defined(DARKNET_JPEG_HUFFMAN)
-  if (how.huffman == HuffmanBy::own_or_libjpeg) {
-    static const bool own = takes_own_huffman();
-    if (!own) how.huffman = HuffmanBy::libjpeg;
+  Decoding how = wanted;
+  if (huffman == HuffmanBy::own_or_libjpeg) {
+    if (!decodes_jpeg_parts()) how.part = {};
+    if (!decodes_huffman_codes()) huffman = HuffmanBy::libjpeg;
   }
-#endif
   Decoder decoder;
   ImagePart part;
-  switch (decode(decoder, bytes, how, part)) {
+  switch (decode(decoder, bytes, how, huffman, part)) {
     case Outcome::decoded:
       return part;
     case Outcome::damaged:
@@ -329,17 +395,11 @@ std::optional<ImagePart> decode_jpeg_part(const std::string& bytes, JpegDecoding
       break;
   }
   recycle(std::move(part.image.pixels));
-  if (how.huffman == HuffmanBy::own) return ImagePart{};
-  how.huffman = HuffmanBy::libjpeg;
-  return decode_jpeg_part(bytes, how);
+  if (huffman == HuffmanBy::own) return ImagePart{};
+  return decode_jpeg_part(bytes, how, HuffmanBy::libjpeg);
 }
 
-std::optional<std::string> encode_jpeg(const Image& image) {
-  Encoder encoder;
-  if (!encode(encoder, image)) return std::string();
-  encoder.out.resize(encoder.out.size() - encoder.destination.free_in_buffer);
-  return std::move(encoder.out);
-}
+std::optional<std::string> encode_jpeg(const Image& image) { return encoded(image, kUsual); }
 
 }  // namespace darknet
 
@@ -349,8 +409,11 @@ namespace darknet {
 
 bool reduces_jpeg() { return false; }
 bool decodes_huffman_codes() { return false; }
-std::optional<Image> decode_jpeg(const std::string&, const JpegDecoding&) { return std::nullopt; }
-std::optional<ImagePart> decode_jpeg_part(const std::string&, JpegDecoding) { return std::nullopt; }
+bool decodes_jpeg_parts() { return false; }
+std::optional<Image> decode_jpeg(const std::string&, int, HuffmanBy) { return std::nullopt; }
+std::optional<ImagePart> decode_jpeg_part(const std::string&, const Decoding&, HuffmanBy) {
+  return std::nullopt;
+}
 std::optional<std::string> encode_jpeg(const Image&) { return std::nullopt; }
 
 }  // namespace darknet

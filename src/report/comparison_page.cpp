@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "core/error.h"
@@ -18,29 +19,41 @@ namespace {
 
 using Terms = std::vector<std::pair<std::string, std::string>>;
 
+struct GeneralTerm {
+  std::string name, meaning;
+  std::string column = "";  // with which the name of its column begins; "": it is no column
+};
+
 // The words of the page that are no metric.
-Terms general_terms() {
+std::vector<GeneralTerm> general_terms() {
   return {
       {"seed",
        "the number that the random weights and the order of the images come from; another one "
        "moves mAP by a point or more"},
-      {"mean, sd, 95 % interval",
-       "of the seeds' values; sd is their standard deviation. The interval is Student's t: 95 of "
-       "100 such intervals hold the mean of all possible seeds"},
+      {"mean, sd", "of the seeds' values; sd is their standard deviation"},
+      {"95 % interval",
+       "Student's t, of the seeds' values: 95 of 100 such intervals hold the mean of all possible "
+       "seeds",
+       "95 % "},
       {"difference, pairs",
        "a variant's value less the baseline's with the same seed; such a pair shares its first "
-       "weights and batches, which leaves less to chance than two means"},
+       "weights and batches, which leaves less to chance than two means",
+       "pairs"},
       {"interval over seeds and images",
-       "as wide as other seeds and another test set of this kind make it (bootstrap over both)"},
+       "as wide as other seeds and another test set of this kind make it (bootstrap over both)",
+       "over seeds and images"},
       {"p (t), p (Holm)",
        "how often chance alone gives a difference this large: the paired t-test for this variant "
-       "alone, and adjusted for the number of variants. Claims follow the second"},
+       "alone, and adjusted for the number of variants. Claims follow the second",
+       "p (t)"},
       {"p (sign-flip)",
        "the same without taking differences as normal, from all assignments of signs; the number "
-       "in brackets is the lowest that so many seeds can give"},
+       "in brackets is the lowest that so many seeds can give",
+       "p (sign-flip)"},
       {"seeds needed",
        "so many show a true difference of this size in 8 of 10 experiments, with the spread seen "
-       "here; in brackets what the spread might be at either end of its 95 % interval"},
+       "here; in brackets what the spread might be at either end of its 95 % interval",
+       "seeds needed"},
       {"IoU", "overlap of two boxes: their common area over their joint area; 1 is the same box"},
       {"TP, FP, FN",
        "true positive: a detection with IoU 0.5 or more with an object of its class that no better "
@@ -210,8 +223,21 @@ std::string detection_charts(const Comparison& c, const ComparisonStatistics& s)
                  chart_figures(all));
 }
 
-std::string terms(const ComparisonStatistics& s) {
-  Terms all = general_terms();
+// The columns of the tables that leave some out.
+std::vector<std::string> columns_of(const Comparison& c, const ComparisonStatistics& s) {
+  std::vector<std::string> columns;
+  for (const Cells& cells : {variants_cells(c, s), differences_cells(c, s)})
+    if (!cells.empty()) columns.insert(columns.end(), cells.front().begin(), cells.front().end());
+  return columns;
+}
+
+std::string terms(const ComparisonStatistics& s, const std::vector<std::string>& columns) {
+  Terms all;
+  for (const GeneralTerm& t : general_terms())
+    if (t.column.empty() || std::ranges::any_of(columns, [&](const std::string& column) {
+          return column.starts_with(t.column);
+        }))
+      all.emplace_back(t.name, t.meaning);
   for (const RunMetric& m : kRunMetrics) all.emplace_back(m.name, m.meaning);
   return paragraph(fmt::format("Lift-off here is that of {}.",
                                s.lift_off_of_map ? "mAP on valid=" : "the loss"),
@@ -254,9 +280,10 @@ std::string body(const Comparison& c, const ComparisonStatistics& s, const PageS
   return html + "<h2>Runs</h2>\n" + runs_table(c, s);
 }
 
-std::string explained(const ComparisonStatistics& s, const char* files) {
+std::string explained(const ComparisonStatistics& s, const std::vector<std::string>& columns,
+                      const char* files) {
   return paragraph(cat("All metrics of every run are in ", files, "."), "soft") +
-         "<h2>Terms</h2>\n" + terms(s);
+         "<h2>Terms</h2>\n" + terms(s, columns);
 }
 
 // Runs may be added to tuning after its confirmation, and change what it chooses.
@@ -305,8 +332,8 @@ std::vector<std::string> sentences_of(const Comparison& c, const ComparisonStati
 std::string comparison_page(const Comparison& c, const ComparisonStatistics& s,
                             const PageScenes& images, const std::string& command) {
   return page_head(title_of(c)) + sentences(c, s) + body(c, s, images) +
-         explained(s, "summary.csv and results.json") + "<h2>Again</h2>\n" + preformatted(command) +
-         commands_list(c) + kPageEnd;
+         explained(s, columns_of(c, s), "summary.csv and results.json") + "<h2>Again</h2>\n" +
+         preformatted(command) + commands_list(c) + kPageEnd;
 }
 
 std::string tuning_page(const PagePart& tuning, const PagePart* confirmation,
@@ -325,7 +352,11 @@ std::string tuning_page(const PagePart& tuning, const PagePart* confirmation,
   } else
     page += paragraph("Nothing is confirmed yet: -confirm K does it, with K seeds.", "verdict");
   page += part(tuning);
-  page += explained(tuning.statistics,
+  std::vector<std::string> columns = columns_of(c, tuning.statistics);
+  if (confirmation)
+    std::ranges::copy(columns_of(confirmation->comparison, confirmation->statistics),
+                      std::back_inserter(columns));
+  page += explained(tuning.statistics, columns,
                     "summary.csv and results.json, those of the confirmation in its folder");
   page += "<h2>Again</h2>\n" + preformatted(command);
   if (confirmation) page += commands_list(confirmation->comparison);

@@ -208,6 +208,7 @@ json choice_json(const TuningChoice& t, const Comparison& c) {
 
 // Without the columns that no row has a figure for, such as intervals of a single seed.
 Cells without_empty_columns(Cells cells) {
+  if (cells.size() < 2) return cells;
   for (std::size_t k = cells.front().size(); k-- > 1;)
     if (std::all_of(cells.begin() + 1, cells.end(),
                     [&](const std::vector<std::string>& row) { return row[k] == "-"; }))

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "core/index.h"
 #include "report/drawing.h"
@@ -55,6 +56,49 @@ std::size_t size_of(const Series& s) {
   return wide ? std::min({values, s.low.size(), s.high.size()}) : values;
 }
 
+bool has_interval(const Series& s, std::size_t i) {
+  return i < std::min(s.low.size(), s.high.size()) && std::isfinite(s.low[i]) &&
+         std::isfinite(s.high[i]);
+}
+
+void add_bounds(const Panel& p, const Series& s, Bounds& xs, Bounds& ys) {
+  for (std::size_t i = 0; i < size_of(s); ++i) {
+    if (!shows(p, s, i)) continue;
+    xs.add(s.x[i]);
+    if (s.mark == Series::Mark::band)
+      ys.add(s.low[i]), ys.add(s.high[i]);
+    else
+      ys.add(s.y[i]);
+    if (!has_interval(s, i)) continue;
+    if (s.mark == Series::Mark::intervals) xs.add(s.low[i]), xs.add(s.high[i]);
+    if (s.mark == Series::Mark::ranges) ys.add(s.low[i]), ys.add(s.high[i]);
+  }
+}
+struct PanelBounds {
+  Bounds xs, ys;
+};
+PanelBounds bounds_of(const Panel& p) {
+  PanelBounds b;
+  for (const Series& s : p.series) add_bounds(p, s, b.xs, b.ys);
+  return b;
+}
+
+// A given end stays as it is, the other one is rounded as of axis_for().
+Axis axis_of(const Bounds& data, const std::optional<double>& low,
+             const std::optional<double>& high, int max_ticks, bool log) {
+  const double from = low.value_or(data.low), to = std::max(from, high.value_or(data.high));
+  if (low && high && !log) return fixed_axis(from, to, max_ticks);
+  Axis axis = axis_for(from, to, max_ticks, log);
+  if (log || to <= from) return axis;
+  if (low) axis.low = from;
+  if (high) axis.high = to;
+  const double rounding = 1e-9 * (axis.high - axis.low);
+  std::erase_if(axis.ticks, [&](const Tick& t) {
+    return t.value < axis.low - rounding || t.value > axis.high + rounding;
+  });
+  return axis;
+}
+
 // One panel at its place.
 class PanelLayout {
  public:
@@ -87,42 +131,20 @@ class PanelLayout {
   }
 
  private:
-  void add_bounds(const Series& s, Bounds& xs, Bounds& ys) const {
-    for (std::size_t i = 0; i < size_of(s); ++i) {
-      if (!shows(panel_, s, i)) continue;
-      xs.add(s.x[i]);
-      if (s.mark == Series::Mark::band)
-        ys.add(s.low[i]), ys.add(s.high[i]);
-      else
-        ys.add(s.y[i]);
-      if (!has_interval(s, i)) continue;
-      if (s.mark == Series::Mark::intervals) xs.add(s.low[i]), xs.add(s.high[i]);
-      if (s.mark == Series::Mark::ranges) ys.add(s.low[i]), ys.add(s.high[i]);
-    }
-  }
-  static bool has_interval(const Series& s, std::size_t i) {
-    return i < std::min(s.low.size(), s.high.size()) && std::isfinite(s.low[i]) &&
-           std::isfinite(s.high[i]);
-  }
-
   bool measure() {
-    Bounds xs, ys;
-    for (const Series& s : panel_.series) add_bounds(s, xs, ys);
+    const auto [xs, ys] = bounds_of(panel_);
     if (xs.empty()) return false;
-    xs = {panel_.x_low.value_or(xs.low), panel_.x_high.value_or(xs.high)};
-    // Dots at the very edge of named rows would be cut.
-    const bool as_is = xs.high > xs.low && !panel_.log_x && (panel_.rows.empty() || panel_.x_high);
-    x_ = as_is ? fixed_axis(xs.low, xs.high, size_.ticks_x)
-               : axis_for(xs.low, xs.high, size_.ticks_x, panel_.log_x);
+    const double left = panel_.x_low.value_or(xs.low), right = panel_.x_high.value_or(xs.high);
+    // Of named rows a free end is rounded: dots at the very edge would be cut.
+    x_ = panel_.rows.empty() && !panel_.log_x && right > left
+             ? fixed_axis(left, right, size_.ticks_x)
+             : axis_of(xs, panel_.x_low, panel_.x_high, size_.ticks_x, panel_.log_x);
     if (panel_.whole_x) keep_whole_ticks(x_);
     if (!panel_.rows.empty()) {
       y_ = {.low = static_cast<double>(panel_.rows.size()) - .5, .high = -.5};
       return true;
     }
-    const double low = panel_.y_low.value_or(ys.low), high = panel_.y_high.value_or(ys.high);
-    y_ = panel_.y_low && panel_.y_high
-             ? fixed_axis(low, high, size_.ticks_y)
-             : axis_for(low, std::max(low, high), size_.ticks_y, panel_.log_y);
+    y_ = axis_of(ys, panel_.y_low, panel_.y_high, size_.ticks_y, panel_.log_y);
     return true;
   }
 
@@ -296,8 +318,10 @@ class PanelLayout {
       if (std::isfinite(c.value)) draw_cell(c, values);
     for (std::size_t k = 0; k < heat.columns.size(); ++k)
       label({pixel_x(static_cast<double>(k)), bottom_ + 13}, heat.columns[k], Anchor::middle);
-    for (std::size_t k = 0; k < heat.rows.size(); ++k)
+    for (std::size_t k = 0; k < heat.rows.size(); ++k) {
       label({left_ - kTickGap, pixel_y(static_cast<double>(k))}, heat.rows[k], Anchor::end);
+      to_.labels.back().max_width = left_ - kTickGap - origin_.x - kAxisName;
+    }
     axis_names();
   }
   // Shades that text can be read on in both themes.
@@ -372,11 +396,8 @@ float room_of_legend(const Panel& p) {
 }  // namespace
 
 void keep_within(Panel& p, double low, double high) {
-  Bounds reached;
-  for (const Series& s : p.series)
-    for (const std::vector<double>* ends : {&s.low, &s.high})
-      for (const double v : *ends)
-        if (std::isfinite(v)) reached.add(v);
+  const auto [xs, ys] = bounds_of(p);
+  const Bounds& reached = p.rows.empty() ? ys : xs;
   if (reached.low < low) (p.rows.empty() ? p.y_low : p.x_low) = low;
   if (reached.high > high) (p.rows.empty() ? p.y_high : p.x_high) = high;
 }

@@ -86,6 +86,9 @@ double Axis::place(double value) const {
 }
 
 Axis axis_for(double low, double high, int max_ticks, bool log) {
+  constexpr double kMost = 1e300;  // ten times it is a number still
+  if (std::isnan(low) || std::isnan(high)) low = high = 1;
+  low = std::clamp(low, -kMost, kMost), high = std::clamp(high, -kMost, kMost);
   if (log) return log_axis(low, high, max_ticks);
   if (!(high - low > 1e-12 * std::max(std::abs(low), std::abs(high)))) {
     const double half = low == 0 ? .5 : std::abs(low) / 2;

@@ -20,7 +20,7 @@ struct Axis {
 
 // An axis that holds low..high and ends at a step of 1, 2 or 5 times a power of ten, with a tick at
 // each. With `log`: low > 0, and of a wide axis the powers of ten alone have ticks. Equal ends are
-// widened.
+// widened; infinite ones count as 1e300, and NaN as a single value of 1.
 Axis axis_for(double low, double high, int max_ticks, bool log);
 // The same with the ends as they are.
 Axis fixed_axis(double low, double high, int max_ticks);

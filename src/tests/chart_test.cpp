@@ -110,7 +110,12 @@ TEST(Layout, IntervalsEndWhereValuesDo) {
   keep_within(p, 0, 100);
   EXPECT_EQ(p.y_low, 0);
   EXPECT_EQ(p.y_high, 100);
-  p.rows = {"a", "b"}, p.series[0].low[0] = 0, p.y_low.reset(), p.y_high.reset();
+  p.rows = {"a", "b"}, p.y_low.reset(), p.y_high.reset();
+  p.series = {{.x = {1, 99},
+               .y = {0, 1},
+               .mark = Series::Mark::intervals,
+               .low = {0, 98},
+               .high = {32, 130}}};
   keep_within(p, 0, 100);
   EXPECT_EQ(p.x_high, 100);
   EXPECT_FALSE(p.x_low || p.y_low || p.y_high);
@@ -440,6 +445,9 @@ TEST_F(ChartTest, LogsOfOneNameAreNamedWithTheirFolders) {
             std::string::npos);
   EXPECT_NE(
       title({"ce/x_log.jsonl", "p/ce/x_log.jsonl"}).find("ce/x_log.jsonl against p/ce/x_log.jsonl"),
+      std::string::npos);
+  EXPECT_NE(
+      title({"ce/x_log.jsonl", "ce/x_log.jsonl"}).find("ce/x_log.jsonl against ce/x_log.jsonl (2)"),
       std::string::npos);
 }
 

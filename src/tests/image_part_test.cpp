@@ -21,34 +21,38 @@ struct Sampling {
   int across = 1, down = 1;
 };
 
-// A baseline JPEG of random coefficients, of 1 component or 3; the first is sampled finer than the
-// others. `interval`: MCUs between restart markers, 0: none.
+struct Frame {
+  std::vector<Sampling> components;
+  int interval = 0;  // MCUs between restart markers, 0: none
+  std::int64_t width = 0, height = 0;
+  bool rgb = false;  // by the components' names, else YCbCr
+};
+std::vector<Sampling> of_colour(const Sampling& brightness) { return {brightness, {}, {}}; }
+Frame random_frame(Rng& rng, std::vector<Sampling> components, int interval = 0) {
+  return {std::move(components), interval, 1 + rng.below(150), 1 + rng.below(150)};
+}
+
+// A baseline JPEG of random coefficients.
 class RandomJpeg {
  public:
-  RandomJpeg(Rng& rng, const Sampling& s, int components, int interval)
-      : rng_(rng),
-        sampling_(s),
-        components_(components),
-        interval_(interval),
-        width_(1 + rng.below(150)),
-        height_(1 + rng.below(150)) {
-    if (components == 1) sampling_ = {};
-  }
+  RandomJpeg(Rng& rng, Frame frame) : rng_(rng), frame_(std::move(frame)) {}
 
   std::string bytes() {
     out_ = "\xFF\xD8";
     segment(0xDB, std::string(1, '\0') + std::string(64, '\4'));
-    std::string frame = "\x08" + big(height_) + big(width_) + static_cast<char>(components_);
-    std::string scan(1, static_cast<char>(components_));
-    for (int c = 0; c < components_; ++c) {
-      const Sampling s = c == 0 ? sampling_ : Sampling{};
-      frame += {static_cast<char>(c + 1), static_cast<char>(16 * s.across + s.down), '\0'};
-      scan += {static_cast<char>(c + 1), '\0'};
+    const auto count = static_cast<char>(frame_.components.size());
+    std::string frame = "\x08" + big(frame_.height) + big(frame_.width) + count;
+    std::string scan(1, count);
+    for (char c = 0; c < count; ++c) {
+      const Sampling& s = frame_.components[to_size(c)];
+      const char name = frame_.rgb ? "RGB"[to_size(c)] : static_cast<char>(c + 1);
+      frame += {name, static_cast<char>(16 * s.across + s.down), '\0'};
+      scan += {name, '\0'};
     }
     segment(0xC0, frame);
     table(0x00, {0, 1, 2, 3, 4, 5, 6});
     table(0x10, kSymbols);
-    if (interval_ > 0) segment(0xDD, big(interval_));
+    if (frame_.interval > 0) segment(0xDD, big(frame_.interval));
     segment(0xDA, scan + std::string("\0\x3F\0", 3));
     write_mcus();
     return out_ + "\xFF\xD9";
@@ -103,12 +107,19 @@ class RandomJpeg {
   }
   void write_mcus() {
     const auto mcus = [](std::int64_t side, int blocks) { return (side - 1) / (8 * blocks) + 1; };
-    const std::int64_t count = mcus(width_, sampling_.across) * mcus(height_, sampling_.down);
-    const int blocks = sampling_.across * sampling_.down + components_ - 1;
+    Sampling most;
+    int blocks = 0;
+    for (const Sampling& s : frame_.components) {
+      most = {std::max(most.across, s.across), std::max(most.down, s.down)};
+      blocks += s.across * s.down;
+    }
+    if (frame_.components.size() == 1) most = {}, blocks = 1;  // T.81, A.2.2
+    const std::int64_t count = mcus(frame_.width, most.across) * mcus(frame_.height, most.down);
+    const int interval = frame_.interval;
     for (std::int64_t k = 0; k < count; ++k) {
-      if (interval_ > 0 && k > 0 && k % interval_ == 0) {
+      if (interval > 0 && k > 0 && k % interval == 0) {
         flush();
-        out_ += {'\xFF', static_cast<char>(0xD0 + (k / interval_ - 1) % 8)};
+        out_ += {'\xFF', static_cast<char>(0xD0 + (k / interval - 1) % 8)};
       }
       for (int b = 0; b < blocks; ++b) write_block();
     }
@@ -116,9 +127,7 @@ class RandomJpeg {
   }
 
   Rng& rng_;
-  Sampling sampling_;
-  int components_, interval_;
-  std::int64_t width_, height_;
+  Frame frame_;
   std::string out_;
   int filling_ = 0, filled_ = 0;  // bits of the next byte
 };
@@ -148,29 +157,68 @@ void expect_of_whole(const ImagePart& part, const Image& whole, const Rect& want
         << "row " << y << " of " << r.x0 << ", " << r.y0 << " to " << r.x1 << ", " << r.y1;
 }
 
+std::string description(const Frame& f, int reduction) {
+  std::string text = cat(f.width, " x ", f.height, ", 1/", reduction, f.rgb ? ", RGB:" : ":");
+  for (const Sampling& s : f.components) text += cat(" ", s.across, "x", s.down);
+  return text;
+}
+
 TEST(ImagePart, HasThePixelsOfTheWholeImage) {
-  if (!decodes_huffman_codes()) GTEST_SKIP() << "images are decoded whole";
+  if (!decodes_jpeg_parts()) GTEST_SKIP() << "images are decoded whole";
   Rng rng(3);
-  for (const Sampling& s : {Sampling{2, 2}, {2, 1}, {1, 2}, {1, 1}, {4, 1}, {4, 2}})
+  for (const std::vector<Sampling>& components :
+       {of_colour({2, 2}), of_colour({2, 1}), of_colour({1, 2}), of_colour({1, 1}),
+        std::vector<Sampling>{{1, 1}}})
     for (int trial = 0; trial < 60; ++trial) {
-      const int components = trial % 6 == 5 ? 1 : 3, interval = trial % 4 == 3 ? 5 : 0;
-      const std::string bytes = RandomJpeg(rng, s, components, interval).bytes();
+      const Frame frame = random_frame(rng, components, trial % 4 == 3 ? 5 : 0);
+      const std::string bytes = RandomJpeg(rng, frame).bytes();
       const int reduction = 1 << rng.below(4);
-      const Image full = decode_image(bytes, "x.jpg");
-      const Image whole = decode_image(bytes, "x.jpg", 3, reduction);
-      SCOPED_TRACE(testing::Message() << s.across << "x" << s.down << ", " << components << ", "
-                                      << full.width << " x " << full.height << ", 1/" << reduction);
-      ASSERT_TRUE(decode_jpeg(bytes, {.huffman = HuffmanBy::own})->pixels == full.pixels);
+      const Image full = decode_jpeg(bytes, 1, HuffmanBy::libjpeg).value();
+      const Image whole = decode_jpeg(bytes, reduction, HuffmanBy::libjpeg).value();
+      SCOPED_TRACE(description(frame, reduction));
+      ASSERT_TRUE(decode_jpeg(bytes, 1, HuffmanBy::own)->pixels == full.pixels);
       for (int k = 0; k < 20; ++k) {
         const Rect wanted = random_part(rng, full.width, full.height);
-        const auto part = decode_jpeg_part(bytes, {reduction, HuffmanBy::own, wanted});
+        const auto part = decode_jpeg_part(bytes, {reduction, wanted}, HuffmanBy::own);
         ASSERT_NO_FATAL_FAILURE(expect_of_whole(*part, whole, wanted, reduction));
         ASSERT_TRUE(decode_image_part(bytes, "x.jpg", 3, {reduction, wanted}).image.pixels ==
                     part->image.pixels);
-        if (s.across > 2 && components == 3) continue;  // whole
         EXPECT_LE(part->image.width * reduction, wanted.x1 - wanted.x0 + 2 * reduction - 2);
         EXPECT_LE(part->image.height * reduction, wanted.y1 - wanted.y0 + 2 * reduction - 2);
       }
+    }
+}
+
+// Rare sampling, where libjpeg-turbo's parts are wrong or untried: their codes alone are decoded
+// here.
+TEST(ImagePart, IsWholeWhereTheSamplingIsRare) {
+  if (!decodes_huffman_codes()) GTEST_SKIP() << "libjpeg decodes all of them";
+  Rng rng(6);
+  constexpr Sampling kOne{1, 1}, kTwo{2, 2}, kWide{2, 1}, kHigh{1, 2};
+  const Frame rgb{.components = {kOne, kOne, kOne}, .rgb = true};
+  for (const Frame& kind : {Frame{{kTwo}},
+                            {{kWide}},
+                            {{kWide, kWide, kWide}},
+                            {{kTwo, kWide, kWide}},
+                            {{kTwo, kWide, kHigh}},
+                            {{kTwo, kOne, kWide}},
+                            {{kOne, kTwo, kOne}},
+                            {{kWide, kOne, kWide}},
+                            {of_colour({4, 1})},
+                            {of_colour({4, 2})},
+                            {of_colour({1, 4})},
+                            rgb})
+    for (int trial = 0; trial < 20; ++trial) {
+      Frame frame = random_frame(rng, kind.components, trial % 4 == 3 ? 5 : 0);
+      frame.rgb = kind.rgb;
+      const std::string bytes = RandomJpeg(rng, frame).bytes();
+      const int reduction = 1 << rng.below(4);
+      SCOPED_TRACE(description(frame, reduction));
+      const auto whole = decode_jpeg(bytes, reduction, HuffmanBy::libjpeg);
+      ASSERT_TRUE(whole && whole->width == (frame.width + reduction - 1) / reduction);
+      const auto part = decode_jpeg_part(bytes, {reduction, {0, 0, 1, 1}}, HuffmanBy::own);
+      ASSERT_TRUE(part && part->part == (Rect{0, 0, whole->width, whole->height}));
+      ASSERT_TRUE(part->image.pixels == whole->pixels);
     }
 }
 
@@ -210,17 +258,18 @@ TEST(ImagePart, OfADamagedImageIsThatOfTheWhole) {
   testing::internal::CaptureStderr();  // libjpeg complains
   for (int trial = 0; trial < 1500; ++trial) {
     const Sampling s = trial % 3 == 0 ? Sampling{1, 1} : Sampling{2, 2};
-    const std::string sound = RandomJpeg(rng, s, 3, trial % 2 * 4).bytes();
+    const std::string sound =
+        RandomJpeg(rng, random_frame(rng, of_colour(s), trial % 2 * 4)).bytes();
     std::string bytes = sound;
     const auto scan = std::ssize(sound) - std::ssize(sound) / 2;  // mostly in the codes
     for (std::int64_t k = 1 + rng.below(3); k-- > 0;)
       bytes[to_size(scan + rng.below(std::ssize(bytes) - scan - 2))] =
           static_cast<char>(rng.below(256));
     const int reduction = 1 << rng.below(4);
-    const auto whole = decode_jpeg(bytes, {.reduction = reduction});
+    const auto whole = decode_jpeg(bytes, reduction);
     ASSERT_TRUE(whole);
     if (whole->width == 0) continue;
-    differing += whole->pixels != decode_jpeg(sound, {.reduction = reduction})->pixels;
+    differing += whole->pixels != decode_jpeg(sound, reduction)->pixels;
     const Rect wanted = random_part(rng, whole->width * reduction, whole->height * reduction);
     const auto part = decode_jpeg_part(bytes, {.reduction = reduction, .part = wanted});
     ASSERT_NO_FATAL_FAILURE(expect_of_whole(*part, *whole, wanted, reduction)) << trial;
@@ -233,8 +282,11 @@ class LoadedParts : public testing_files::InFolder {
  protected:
   LoadedParts() {
     Rng rng(8);
-    for (int i = 0; i < 6; ++i)
-      images_.push_back(file(std::to_string(i) + ".jpg", RandomJpeg(rng, {2, 2}, 3, 0).bytes()));
+    for (int i = 0; i < 6; ++i) {
+      const Frame frame{
+          .components = of_colour({2, 2}), .width = 40 + 20 * i, .height = 150 - 9 * i};
+      images_.push_back(file(cat(i, ".jpg"), RandomJpeg(rng, frame).bytes()));
+    }
     images_.push_back(file("6.jpg", with_exif(encode(noise(80, 64, 3), ".jpg"), 6, true)));
   }
   BatchSettings settings() const {
@@ -247,18 +299,40 @@ class LoadedParts : public testing_files::InFolder {
   std::vector<std::filesystem::path> images_;
 };
 
-// All images are kept whole, or none.
-void expect_same_for_any_cache(const BatchSettings& settings, int count) {
-  CacheBudget enough(1 << 24);
-  const Batches parts(settings), whole(settings, &enough);
-  for (int k = 0; k < count; ++k) {
-    const Batch a = parts.make(k), b = whole.make(k);
-    ASSERT_TRUE(a.pixels == b.pixels) << k;
-    ASSERT_EQ(a.shown, b.shown);
+// What a device makes of the tiles. Adds to `parts` how many of them are parts of images.
+void place_tiles(Batch& b, int& parts) {
+  const Shape shape{1, b.size.height, b.size.width, 3};
+  for (std::size_t i = 0; i < b.tiles.size(); ++i)
+    for (const PlacedTile& tile : b.tiles[i]) {
+      parts += !is_empty(tile.image->part);
+      place({}, *tile.image, tile.placement,
+            {b.pixels.data() + static_cast<std::int64_t>(i) * shape.size(), shape, 3});
+    }
+}
+
+// All images are kept whole, or none. Whether the device places the tiles or they are placed here
+// is the same too. Returns how many tiles are parts.
+int expect_same_for_any_cache(BatchSettings settings, int count) {
+  int found = 0, of_kept = 0;
+  for (const bool tiles : {false, true}) {
+    settings.tiles = tiles;
+    CacheBudget enough(1 << 24);
+    const Batches parts(settings), whole(settings, &enough);
+    for (int k = 0; k < count; ++k) {
+      Batch a = parts.make(k), b = whole.make(k);
+      for (std::size_t i = 0; i < a.tiles.size(); ++i)
+        EXPECT_EQ(a.tiles[i].size(), b.tiles[i].size()) << k << ", image " << i;
+      place_tiles(a, found), place_tiles(b, of_kept);
+      EXPECT_TRUE(a.pixels == b.pixels) << k << (tiles ? ", tiles" : "");
+      EXPECT_EQ(a.shown, b.shown);
+    }
   }
+  EXPECT_EQ(of_kept, 0);
+  return found;
 }
 
 TEST_F(LoadedParts, MakeTheBatchesOfWholeImages) {
+  int parts = 0;
   for (const float angle : {0.f, 15.f})
     for (const bool mosaic : {false, true})
       for (const bool bars : {false, true}) {
@@ -266,8 +340,35 @@ TEST_F(LoadedParts, MakeTheBatchesOfWholeImages) {
         s.augmentation = Augmentation{.image = {.hue = .1f, .angle = angle, .mosaic = mosaic},
                                       .head = {.jitter = .3f, .resize = 1.5f},
                                       .letter_box = bars};
-        expect_same_for_any_cache(s, 30);
+        s.size = [](std::int64_t) { return InputSize{64, 96}; };
+        parts += expect_same_for_any_cache(s, 30);
       }
+  EXPECT_GT(parts, decodes_jpeg_parts() ? 100 : -1);
+}
+
+// Where the device places a tile depends on the bytes of the whole image alone: of a large one
+// here, whose part is small, the input is made on the CPU.
+TEST_F(LoadedParts, DoNotDecideWhereATileIsPlaced) {
+  constexpr std::int64_t kSide = 160, kInput = 64;
+  static_assert(3 * kSide * kSide > 4 * 3 * kInput * kInput);
+  Rng rng(9);
+  const Frame large{.components = of_colour({2, 2}), .width = kSide, .height = kSide};
+  images_ = {file("large.jpg", RandomJpeg(rng, large).bytes())};
+  BatchSettings s = settings();
+  s.size = [](std::int64_t) { return InputSize{kInput, kInput}; };
+  s.tiles = true;
+  s.augmentation = Augmentation{};
+  s.classification = Classification{.classes = 1, .keys = {}};
+  s.classification->keys.min_crop = s.classification->keys.max_crop = 2 * kSide;
+  s.classification->keys.aspect = 1;
+  CacheBudget enough(1 << 24);
+  const Batches parts(s), whole(s, &enough);
+  for (int k = 0; k < 5; ++k) {
+    const Batch a = parts.make(k), b = whole.make(k);
+    for (std::size_t i = 0; i < a.tiles.size(); ++i)
+      EXPECT_TRUE(a.tiles[i].empty() && b.tiles[i].empty()) << k << ", image " << i;
+    EXPECT_TRUE(a.pixels == b.pixels) << k;
+  }
 }
 
 TEST_F(LoadedParts, MakeTheBatchesOfAClassifier) {
@@ -280,7 +381,7 @@ TEST_F(LoadedParts, MakeTheBatchesOfAClassifier) {
 }
 
 TEST_F(LoadedParts, AreDecodedWhereNothingIsKeptAndNoMeanIsNeeded) {
-  if (!decodes_huffman_codes()) GTEST_SKIP() << "images are decoded whole";
+  if (!decodes_jpeg_parts()) GTEST_SKIP() << "images are decoded whole";
   const Rect part{1, 1, 3, 4};
   const auto got = [&](CacheBudget* budget, Outside outside, bool shows_it) {
     ImageCache cache(ImagePaths(images_), {}, budget, outside);

@@ -188,7 +188,7 @@ TEST(DecodeJpeg, EqualsOpenCv) {
   const int decoded = decoded_as_by_opencv(
       {from_hex(kBaseline), from_hex(kProgressive), encode(noise(70, 50, 3), ".jpg"),
        encode(ramp(64, 48), ".jpg"), encode(noise(33, 9, 1), ".jpg")},
-      [](const std::string& bytes) { return decode_jpeg(bytes, {}); });
+      [](const std::string& bytes) { return decode_jpeg(bytes); });
   EXPECT_GT(decoded, 500);
 }
 
@@ -201,8 +201,8 @@ TEST(DecodeJpeg, OwnHuffmanDecoderChangesNoPixel) {
                                    encode(noise(70, 50, 3), ".jpg"), encode(ramp(64, 48), ".jpg"),
                                    encode(noise(33, 9, 1), ".jpg")})
     for (const int reduction : {1, 2, 4, 8}) {
-      const auto by_libjpeg = decode_jpeg(whole, {reduction, HuffmanBy::libjpeg});
-      const auto own = decode_jpeg(whole, {reduction, HuffmanBy::own});
+      const auto by_libjpeg = decode_jpeg(whole, reduction, HuffmanBy::libjpeg);
+      const auto own = decode_jpeg(whole, reduction, HuffmanBy::own);
       ASSERT_GT(own->width, 0);
       ASSERT_TRUE(own->pixels == by_libjpeg->pixels) << own->width << ", 1/" << reduction;
       for (int trial = 0; trial < 100; ++trial) {
@@ -210,14 +210,14 @@ TEST(DecodeJpeg, OwnHuffmanDecoderChangesNoPixel) {
         for (int k = 0; k <= trial % 3; ++k)
           bytes[to_size(rng.below(std::ssize(bytes)))] = static_cast<char>(rng.below(256));
         if (image_size(bytes).width > 1000 || image_size(bytes).height > 1000) continue;
-        const auto expected = decode_jpeg(bytes, {reduction, HuffmanBy::libjpeg});
-        const auto got = decode_jpeg(bytes, {reduction});
+        const auto expected = decode_jpeg(bytes, reduction, HuffmanBy::libjpeg);
+        const auto got = decode_jpeg(bytes, reduction);
         ASSERT_EQ(got.has_value(), expected.has_value());
         if (!got) continue;
         ASSERT_TRUE(got->pixels == expected->pixels) << trial;
       }
     }
-  EXPECT_EQ(decode_jpeg(from_hex(kProgressive), {1, HuffmanBy::own})->width, 0);
+  EXPECT_EQ(decode_jpeg(from_hex(kProgressive), 1, HuffmanBy::own)->width, 0);
   testing::internal::GetCapturedStderr();
 }
 
@@ -228,9 +228,9 @@ TEST(DecodeJpeg, ATableWithoutCodesIsLeftToLibjpeg) {
   ASSERT_NE(at, bytes.npos);
   bytes.replace(at, 2 + 0xB5, std::string("\xFF\xC4\0\x13\x10", 5) + std::string(16, '\0'));
   testing::internal::CaptureStderr();  // libjpeg complains
-  EXPECT_EQ(decode_jpeg(bytes, {1, HuffmanBy::own})->width, 0);
-  const auto by_libjpeg = decode_jpeg(bytes, {1, HuffmanBy::libjpeg});
-  EXPECT_TRUE(decode_jpeg(bytes, {})->pixels == by_libjpeg->pixels);
+  EXPECT_EQ(decode_jpeg(bytes, 1, HuffmanBy::own)->width, 0);
+  const auto by_libjpeg = decode_jpeg(bytes, 1, HuffmanBy::libjpeg);
+  EXPECT_TRUE(decode_jpeg(bytes)->pixels == by_libjpeg->pixels);
   testing::internal::GetCapturedStderr();
 }
 
@@ -247,9 +247,9 @@ TEST(DecodeJpeg, ALosslessScanIsLeftToLibjpeg) {
   ASSERT_NE(scan, bytes.npos);
   bytes[scan + 7] = '\1', bytes[scan + 8] = '\0';  // Ss: the predictor; Se
   testing::internal::CaptureStderr();              // libjpeg complains
-  EXPECT_EQ(decode_jpeg(bytes, {1, HuffmanBy::own})->width, 0);
-  const auto by_libjpeg = decode_jpeg(bytes, {1, HuffmanBy::libjpeg});
-  EXPECT_TRUE(decode_jpeg(bytes, {})->pixels == by_libjpeg->pixels);
+  EXPECT_EQ(decode_jpeg(bytes, 1, HuffmanBy::own)->width, 0);
+  const auto by_libjpeg = decode_jpeg(bytes, 1, HuffmanBy::libjpeg);
+  EXPECT_TRUE(decode_jpeg(bytes)->pixels == by_libjpeg->pixels);
   testing::internal::GetCapturedStderr();
 }
 
@@ -299,7 +299,7 @@ TEST(Encode, IsWhatOpenCvWrites) {
 }
 
 TEST(DecodeJpeg, LeavesOtherColoursToOtherDecoders) {
-  EXPECT_FALSE(decode_jpeg(from_hex(kCmyk), {}));
+  EXPECT_FALSE(decode_jpeg(from_hex(kCmyk)));
   EXPECT_FALSE(can_reduce(encode(noise(9, 5, 3), ".png")));
   EXPECT_EQ(decode_image(encode(noise(9, 5, 3), ".png"), "x.png", 3, 4).width, 9);
 }

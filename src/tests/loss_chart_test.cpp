@@ -1,4 +1,4 @@
-// darknet loss: the figure of losses against p_t, and their list. Ticks of all charts.
+// darknet loss: the figure of losses against p_t, and their list.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -11,64 +11,9 @@
 #include "image/image.h"
 #include "losses/class_loss.h"
 #include "report/loss_chart.h"
-#include "report/ticks.h"
 
 namespace darknet::test {
 namespace {
-
-TEST(Ticks, StandAtRoundNumbersAndHoldTheData) {
-  const Axis axis = axis_for(.13, 9.7, 6, false);
-  EXPECT_DOUBLE_EQ(axis.low, 0);
-  EXPECT_DOUBLE_EQ(axis.high, 10);
-  ASSERT_EQ(axis.ticks.size(), 6u);
-  EXPECT_EQ(axis.ticks[1].label, "2");
-  EXPECT_EQ(axis_for(0, .0025, 6, false).ticks.back().label, "0.0025");
-}
-
-std::vector<std::string> labels_of(const Axis& axis) {
-  std::vector<std::string> labels;
-  for (const Tick& t : axis.ticks) labels.push_back(t.label);
-  return labels;
-}
-
-TEST(Ticks, LogarithmicOnesAreDecadesWithinTightBounds) {
-  const Axis axis = axis_for(.003, 40, 6, true);
-  EXPECT_NEAR(axis.low, .002, 1e-12);
-  EXPECT_NEAR(axis.high, 50, 1e-9);
-  EXPECT_NEAR(axis.place(std::sqrt(.002 * 50)), .5, 1e-6);
-  EXPECT_EQ(labels_of(axis), (std::vector<std::string>{"0.01", "0.1", "1", "10"}));
-  EXPECT_EQ(labels_of(axis_for(148, 14971, 5, true)),
-            (std::vector<std::string>{"100", "1000", "10000"}));
-  EXPECT_EQ(labels_of(axis_for(3e-7, .9, 6, true)),
-            (std::vector<std::string>{"1e-6", "1e-5", "0.0001", "0.001", "0.01", "0.1", "1"}));
-}
-
-TEST(Ticks, LogarithmicOnesEndForAnyValues) {
-  for (const auto& [low, high] : {std::pair{5e-324, 1.}, {1., 1.7e308}, {5e-324, 1.7e308}}) {
-    const Axis axis = axis_for(low, high, 6, true);
-    EXPECT_LT(axis.low, axis.high);
-    EXPECT_GE(axis.ticks.size(), 2u);
-    EXPECT_LE(axis.ticks.size(), 7u);
-    EXPECT_GE(axis.place(1), 0);
-    EXPECT_LE(axis.place(1), 1);
-  }
-}
-
-TEST(Ticks, LogarithmicOnesOfLessThanTwoDecadesAreMoreThanDecades) {
-  EXPECT_EQ(labels_of(axis_for(3, 40, 6, true)),
-            (std::vector<std::string>{"2", "5", "10", "20", "50"}));
-  const Axis one = axis_for(5, 5, 6, true);
-  EXPECT_LT(one.low, one.high);
-  EXPECT_EQ(labels_of(one), (std::vector<std::string>{"5", "10"}));
-}
-
-TEST(Ticks, OneValueAndWideRangesHaveAnAxisToo) {
-  for (const double v : {0., 5., -3., 1e-300, 1e300}) {
-    const Axis axis = axis_for(v, v, 6, false);
-    EXPECT_LT(axis.low, axis.high) << v;
-    EXPECT_GE(axis.ticks.size(), 2u) << v;
-  }
-}
 
 // By curve: p_t, loss, gradient.
 std::map<std::string, std::vector<std::array<double, 3>>> table_of(const std::string& csv) {

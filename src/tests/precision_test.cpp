@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "core/half.h"
+#include "core/log.h"
 #include "tests/layer_harness.h"
 
 namespace darknet {
@@ -142,6 +143,7 @@ bool cpu_computes(DType type) {
 // Every layer in both types by plain loops, and in bf16 by oneDNN where the processor has AVX-512.
 // Heads and losses are always f32.
 std::vector<HalfSample> half_samples() {
+  const log::WithoutWarnings quiet;  // each listing of the tests makes these
   std::vector<HalfSample> all;
   const auto types = layer_types();
   for (const LayerSample& s : layer_samples()) {

@@ -73,7 +73,8 @@ Trainer::Trainer(const TrainingSettings& options, MakeTask task)
   if (max_batches() == 0)
     fail_at({options.cfg.string(), 0}, "[net] max_batches must be set (above 0) to train");
   require_shares(ranks(), net_.settings(), net_.where());
-  if (is_first()) find_weights(options_.weights, backup_);  // labels may take minutes to read
+  // Before the labels, which may take minutes to read. Only rank 0 needs the backup folder.
+  if (is_first()) options_.weights = find_weights(options_.weights, backup_);
   read_labels();
   if (is_first()) check_training_files(options_, cfg_, data_, checkpoints_, inputs_);
   if (options_.cutoff >= 0 && options_.weights.empty())
@@ -117,7 +118,7 @@ void Trainer::make_evaluator(LabelledImages valid) {
 
 // Rank 0's; what it loads goes to the others.
 Start Trainer::load() {
-  const StartOptions options{.weights = find_weights(options_.weights, backup_),
+  const StartOptions options{.weights = options_.weights,
                              .clear = options_.clear,
                              .cutoff = options_.cutoff,
                              .seed = options_.seed};

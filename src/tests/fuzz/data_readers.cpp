@@ -123,14 +123,14 @@ void read_jpeg_bytes(const std::string& bytes) {
     fail("is not decoded");
   const DecoderMessages quiet;
   for (const int reduction : {1, 2, 4, 8}) {
-    const auto expected = decode_jpeg(bytes, {reduction, HuffmanBy::libjpeg});
-    const auto got = decode_jpeg(bytes, {reduction});
+    const auto expected = decode_jpeg(bytes, reduction, HuffmanBy::libjpeg);
+    const auto got = decode_jpeg(bytes, reduction);
     require(got.has_value() == expected.has_value(), "a JPEG that only one of them decodes");
     if (!got) fail("is no JPEG, or has other colours");
     require(got->width == expected->width && got->height == expected->height, "another size");
     require(got->pixels == expected->pixels, "other pixels than by libjpeg");
     const HuffmanBy own = HuffmanBy::own;
-    const auto alone = decode_jpeg(bytes, {reduction, own});  // width 0 where it is left to libjpeg
+    const auto alone = decode_jpeg(bytes, reduction, own);  // width 0 where it is left to libjpeg
     require(alone->width == 0 || alone->pixels == expected->pixels, "other pixels by itself");
     if (got->width == 0) fail("is damaged");
   }
