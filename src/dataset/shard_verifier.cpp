@@ -61,7 +61,9 @@ void ShardVerifier::add(const std::string& name, bool mine) {
 const ShardSum* ShardVerifier::sum_next_to(const std::string& shard) {
   try {
     sums_.add_next_to(shard);
-  } catch (const NoSuchSource&) {
+  } catch (
+      const NoSuchSource&) {  // asked for once: of() cannot tell it from one that lists nothing
+    warned_ = true;
     return nullptr;
   }
   const ShardSum* const sum = sums_.of(shard);
