@@ -3,7 +3,8 @@
 #include <httplib.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <thread>
@@ -127,6 +128,8 @@ TEST_F(Https, IsNotLeftForHttp) {
 TEST_F(Https, AResetConnectionIsAnError) {
   const Certificate c("IP:127.0.0.1");
   trust(c);
+  auto* const before =
+      std::signal(SIGPIPE, SIG_DFL);  // servers of httplib in this process ignore it
   http_retry_ms = 0;
   const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
   ::sockaddr_in address{};
@@ -156,6 +159,7 @@ TEST_F(Https, AResetConnectionIsAnError) {
   EXPECT_TRUE(holds(error_of([&] { open_source(url); }), "it closed the connection early"));
   server.join();
   ::close(listener);
+  std::signal(SIGPIPE, before);
 }
 
 }  // namespace
