@@ -17,7 +17,8 @@ RUN make package
 
 FROM ${RUN_IMAGE}
 COPY --from=build /src/build-portable/darknet-focal_*.deb /tmp/
-RUN apt-get update && apt-get install -y --no-install-recommends /tmp/*.deb python3-numpy && \
+RUN apt-get update && \
+    apt-get install -y --no-install-recommends /tmp/*.deb python3-numpy ca-certificates && \
     rm -rf /tmp/*.deb /var/lib/apt/lists/* && useradd --create-home darknet
 USER darknet
 WORKDIR /data

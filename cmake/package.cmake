@@ -15,7 +15,7 @@ set(CPACK_DEBIAN_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 # Loaded at the first call, so that no file links it.
 set(CPACK_DEBIAN_PACKAGE_DEPENDS fonts-dejavu-core)
-set(CPACK_DEBIAN_PACKAGE_RECOMMENDS python3-numpy)
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "python3-numpy, ca-certificates") # the second for https://
 set(CPACK_DEBIAN_PACKAGE_CONFLICTS "darknet, libdarknet3, libdarknet-dev") # of another Darknet
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE RENAME copyright
         DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${CPACK_PACKAGE_NAME})

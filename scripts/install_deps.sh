@@ -7,7 +7,7 @@ packages=(
   g++ cmake make ninja-build ccache pkg-config
   libdnnl-dev libhwy-dev libfmt-dev libspdlog-dev libcli11-dev nlohmann-json3-dev libstb-dev libcpp-httplib-dev
   libpugixml-dev libyaml-cpp-dev
-  libarchive-dev libssl-dev # tar shards
+  libarchive-dev libssl-dev # tar shards, and https:// of them
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libopencv-videoio-dev
   libopencv-highgui-dev libopencv-video-dev liblemon-dev
   libjpeg-dev libpng-dev libtiff-dev # the first is libjpeg-turbo

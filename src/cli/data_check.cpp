@@ -15,15 +15,13 @@ namespace {
 
 int run(const std::filesystem::path& file) {
   const DataFile data = read_data_file(file);
-  std::vector<std::string> shards;
+  ImagePaths images;
   for (const auto& list : {data.train, data.valid, data.tune})
-    if (!list.empty())
-      for (std::string& shard : shards_of(read_image_list(list)))
-        shards.push_back(std::move(shard));
+    if (!list.empty()) images.append(read_image_list(list));
+  const std::vector<std::string> shards = shards_of(images);
   if (shards.empty())
     fail_at({file.string(), 0},
-            "its lists name no tar shards; darknet detector check reads images "
-            "and labels");
+            "its lists name no tar shards; darknet detector check reads images and labels");
   const InterruptGuard interrupt("the reads");
   const std::int64_t errors = check_shards(
       shards, [](const std::string& wrong) { log::error(wrong); },

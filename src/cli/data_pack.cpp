@@ -14,6 +14,7 @@
 #include "dataset/class_targets.h"
 #include "dataset/data_set_files.h"
 #include "dataset/image_list.h"
+#include "dataset/labels.h"
 #include "dataset/shard_sequence.h"
 #include "dataset/shard_sums.h"
 #include "train/interrupt.h"
@@ -42,8 +43,14 @@ std::vector<List> lists_of(const DataFile& data) {
   return lists;
 }
 
-std::string work_of(const DataPackArguments& o, const std::vector<List>& lists, bool classifier) {
+// `names`, `labels`: of the classes; their order gives the numbers in label files and in .cls.
+std::string work_of(const DataPackArguments& o, const std::vector<List>& lists,
+                    const std::vector<std::string>& names, const std::vector<std::string>& labels) {
   Checksum sum;
+  for (const std::vector<std::string>* const of_classes : {&names, &labels}) {
+    const std::string text = cat(of_classes->size(), '\n', joined(*of_classes, "\n"), '\n');
+    sum.add(text.data(), text.size());
+  }
   for (const List& list : lists) {
     sum.add(list.name, std::string_view(list.name).size());
     for (std::size_t i = 0; i < list.images.size(); ++i) {
@@ -53,7 +60,7 @@ std::string work_of(const DataPackArguments& o, const std::vector<List>& lists, 
     }
   }
   return cat("lists ", sum.value(), " seed ", o.seed, " shard_mb ", o.shard_mb,
-             classifier ? " classifier" : "");
+             labels.empty() ? "" : " classifier");
 }
 
 // "train-{000000..000012}.tar", or the one name.
@@ -123,13 +130,53 @@ void print(const List& list, const Packer& packer) {
              plural(std::ssize(shards), "shard"), 1e-6 * static_cast<double>(bytes));
 }
 
-// Files of an earlier call stand next to its record or its shards, which the Packer looks at.
-void require_new_files(const DataPackArguments& o, const fs::path& packed) {
-  if (is_present(o.out / kPackRecord) || is_present(o.out / kShardSums)) return;
-  for (const char* const extension : {".data", ".names", ".labels"})
-    if (const fs::path file = fs::path(packed).replace_extension(extension); is_present(file))
-      fail(file.string(), ": would be replaced; give another folder than ", o.out.string(),
-           ", or remove this file");
+std::string lines_of(const std::vector<std::string>& texts) { return joined(texts, "\n") + "\n"; }
+
+struct Written {
+  fs::path file;
+  std::string text;
+};
+
+[[noreturn]] void refuse_to_replace(const DataPackArguments& o, const fs::path& file) {
+  fail(file.string(), ": would be replaced; give another folder than ", o.out.string(),
+       ", or remove this file");
+}
+
+// Throws where there is a file with other bytes.
+void require_free_or_same(const DataPackArguments& o, const Written& w) {
+  if (!is_present(w.file)) return;
+  std::error_code not_known;
+  const bool may_be_same = fs::file_size(w.file, not_known) == w.text.size() && !not_known;
+  if (!may_be_same || read_file(w.file, w.text.size()) != w.text) refuse_to_replace(o, w.file);
+}
+
+// Before anything is packed: where an earlier call was interrupted, its own files may be there.
+void require_new_files(const DataPackArguments& o, const std::vector<Written>& of_classes,
+                       const fs::path& packed, bool goes_on) {
+  if (!goes_on && is_present(packed)) refuse_to_replace(o, packed);
+  for (const Written& w : of_classes)
+    if (goes_on)
+      require_free_or_same(o, w);
+    else if (is_present(w.file))
+      refuse_to_replace(o, w.file);
+}
+
+void write_new(const DataPackArguments& o, const Written& w) {
+  require_free_or_same(o, w);
+  if (!is_present(w.file)) write_file_atomically(w.file, w.text);
+}
+
+// labels= is of classifiers: the boxes of a detector's set would be left out without a word.
+void require_no_boxes(const DataPackArguments& o, const std::vector<List>& lists) {
+  constexpr std::uint64_t kMaxLabelText = 64u << 20;
+  for (const List& list : lists)
+    for (const fs::path& image : list.images)
+      if (const fs::path labels = label_path(image);
+          is_present(labels) && !trim(read_file(labels, kMaxLabelText)).empty())
+        fail_at({o.data.string(), 0},
+                "with labels= this is a set for classifiers, whose boxes are not packed, but ",
+                labels.string(),
+                " has some; remove labels= to pack boxes, or give -classifier to leave them out");
 }
 
 int run(const DataPackArguments& o) {
@@ -145,7 +192,10 @@ int run(const DataPackArguments& o) {
   require_no_images_in_folder(o, data, lists);
   for (const List& list : lists) require_all_present(list.images);
   const fs::path packed = o.out / o.data.filename().replace_extension(".data");
-  require_new_files(o, packed);
+  if (classifier && !o.classifier) require_no_boxes(o, lists);
+  std::vector<Written> of_classes{{fs::path(packed).replace_extension(".names"), lines_of(names)}};
+  if (classifier)
+    of_classes.push_back({fs::path(packed).replace_extension(".labels"), lines_of(labels)});
   const InterruptGuard interrupt("the image");
   Packer packer({.out = o.out,
                  .shard_bytes = o.shard_mb << 20,
@@ -153,8 +203,13 @@ int run(const DataPackArguments& o) {
                  .class_labels = labels,
                  .seed = o.seed,
                  .stop = [&] { return interrupt.requested(); }},
-                work_of(o, lists, classifier));
-  if (packer.goes_on()) log::info("going on with what was interrupted");
+                work_of(o, lists, names, labels));
+  const auto found = static_cast<std::int64_t>(packer.found());
+  require_new_files(o, of_classes, packed, found > 0);
+  if (found > 0)
+    log::info(cat("going on with what was interrupted: ", plural(found, "complete shard"),
+                  found == 1 ? " stays as it was" : " stay as they were",
+                  " packed, also where images or label files were changed since"));
   // The training images last, since they take longest: errors in the others are found first.
   for (auto at = lists.rbegin(); at != lists.rend(); ++at) {
     const List& list = *at;
@@ -165,11 +220,8 @@ int run(const DataPackArguments& o) {
     if (list.name == std::string_view("valid") && !data.difficult.empty())
       require_kept_names(o, list, packer);
   }
-  write_file_atomically(fs::path(packed).replace_extension(".names"), joined(names, "\n") + "\n");
-  if (classifier)
-    write_file_atomically(fs::path(packed).replace_extension(".labels"),
-                          joined(labels, "\n") + "\n");
-  write_file_atomically(packed, packed_data_text(o, data, lists, packer, classifier));
+  for (const Written& w : of_classes) write_new(o, w);
+  write_new(o, {packed, packed_data_text(o, data, lists, packer, classifier)});
   packer.finish();
   for (const List& list : lists) print(list, packer);
   fmt::print("-> {}\n", printable(packed.string()));
@@ -185,10 +237,8 @@ void add_data_pack(Program& program) {
       "Images and label files go into OUT/train-000000.tar ..., valid-000000.tar ... under one key "
       "each; OUT/shards.sha256 has their checksums (`darknet data check`, `sha256sum -c` and every "
       "training compare), and a .data file names them. Training images are shuffled, the order of "
-      "others is "
-      "kept. "
-      "After an interruption the same command continues after the last complete shard "
-      "(docs/data.md).");
+      "others is kept. After an interruption the same command continues after the last complete "
+      "shard (docs/data.md).");
   auto& o = command.options<DataPackArguments>();
   data_argument(command, o.data).required();
   command.argument("out", o.out, "the folder to write").required();

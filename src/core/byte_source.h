@@ -42,7 +42,7 @@ class SourceFailure : public Error {
   std::string name_, why_;
 };
 
-// There is no file of this name, or the server has none.
+// There is no file of this name, or the server has none, or gives it to nobody (status 403).
 class NoSuchSource : public SourceFailure {
  public:
   using SourceFailure::SourceFailure;

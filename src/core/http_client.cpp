@@ -17,28 +17,50 @@
 namespace darknet {
 namespace {
 
-// httplib matches the first line of an answer by std::regex, whose recursion takes a hundred bytes
-// of stack and more for each character: a line of a megabyte would end the program. From 0.20.1 on
-// it limits lines itself.
+// httplib matches the status line of an answer by std::regex, whose recursion takes hundreds of
+// bytes of stack for each character: a line of a megabyte would end the program. Behind an answer
+// with status 100 it matches the next line in the same way. From 0.20.1 on it limits lines itself.
 #if !defined(CPPHTTPLIB_MAX_LINE_LENGTH)
-constexpr std::size_t kMaxHead = 64u << 10;  // bytes
+constexpr std::size_t kMaxStatusLine = 2u << 10, kMaxHead = 64u << 10;  // bytes, with line ends
 
-// Of what a server sends, the lines before the blank one.
+// Of what a server sends, the lines up to the blank one, as httplib divides them.
 class Head {
  public:
-  // Whether they are short enough so far.
-  bool take(const char* bytes, std::size_t n) {
-    for (std::size_t i = 0; i < n && !ended_; ++i, ++received_) {
-      if (bytes[i] == '\r') continue;
-      ended_ = bytes[i] == '\n' && line_is_empty_;
-      line_is_empty_ = bytes[i] == '\n';
+  // What is wrong with them so far; "": nothing.
+  std::string take(const char* bytes, std::size_t n) {
+    constexpr std::size_t kStatus = std::string_view("HTTP/1.1 ").size();
+    for (std::size_t i = 0; i < n && !ended_; ++i) {
+      if (received_ == kStatus && in_status_line_ && bytes[i] == '1')
+        return "its status is one of 100 to 199, which no request asked for";
+      ++received_, ++line_;
+      if (in_status_line_ && line_ > kMaxStatusLine)
+        return cat("its status line exceeds ", kMaxStatusLine, " bytes");
+      if (received_ > kMaxHead) return cat("its headers exceed ", kMaxHead, " bytes");
+      if (bytes[i] == '\n') {
+        ended_ = is_blank(line_, before_);
+        in_status_line_ = false, line_ = 0;
+      }
+      before_ = bytes[i];
     }
-    return received_ <= kMaxHead;
+    return "";
   }
 
  private:
-  bool line_is_empty_ = false, ended_ = false;
-  std::size_t received_ = 0;
+  static bool is_blank(std::size_t bytes, char before) {
+#if defined(CPPHTTPLIB_ALLOW_LF_AS_LINE_TERMINATOR)
+    if (bytes == 1) return true;
+#endif
+    return bytes == 2 && before == '\r';
+  }
+  bool in_status_line_ = true, ended_ = false;
+  std::size_t received_ = 0, line_ = 0;  // line_: bytes of this line
+  char before_ = 0;                      // the last byte
+};
+
+// Why the answer to the last request was not read on.
+struct Refusal {
+  virtual ~Refusal() = default;
+  std::string why;
 };
 
 #if defined(CPPHTTPLIB_OPENSSL_SUPPORT)
@@ -58,14 +80,14 @@ bool has_bytes(const Tls*) { return false; }
 // A connection for one request and its answer.
 class AnswerStream final : public httplib::Stream {
  public:
-  AnswerStream(socket_t socket, Tls* tls, std::chrono::milliseconds silent)
-      : socket_(socket), tls_(tls), silent_(silent) {}
+  AnswerStream(socket_t socket, Tls* tls, std::chrono::milliseconds silent, Refusal& refusal)
+      : socket_(socket), tls_(tls), silent_(silent), refusal_(refusal) {}
 
   // Some of them are virtual in later versions of the library only: hence no `override`.
   // NOLINTBEGIN(modernize-use-override)
-  bool is_readable() const { return begin_ < end_ || has_bytes(tls_) || becomes(POLLIN); }
+  bool is_readable() const { return begin_ < end_ || has_bytes(tls_) || wait_for(POLLIN); }
   bool wait_readable() const { return is_readable(); }
-  bool is_writable() const { return becomes(POLLOUT); }
+  bool is_writable() const { return wait_for(POLLOUT); }
   bool wait_writable() const { return is_writable(); }
   ssize_t read(char* to, std::size_t size) {
     if (const ssize_t got = begin_ == end_ ? fill() : 1; got <= 0) return got;
@@ -87,7 +109,7 @@ class AnswerStream final : public httplib::Stream {
   // NOLINTEND(modernize-use-override)
 
  private:
-  bool becomes(int event) const {
+  bool wait_for(int event) const {
     ::pollfd asked{.fd = socket_, .events = static_cast<short>(event), .revents = 0};
     int found = -1;
     do {
@@ -102,19 +124,21 @@ class AnswerStream final : public httplib::Stream {
                              : ::recv(socket_, buffer_.data(), buffer_.size(), 0);
     if (got <= 0) return got;
     begin_ = 0, end_ = static_cast<std::size_t>(got);
-    return head_.take(buffer_.data(), end_) ? got : -1;
+    refusal_.why = head_.take(buffer_.data(), end_);
+    return refusal_.why.empty() ? got : -1;
   }
 
   socket_t socket_;
   Tls* tls_;
   std::chrono::milliseconds silent_;
+  Refusal& refusal_;
   Head head_;
   std::array<char, 16u << 10> buffer_{};
   std::size_t begin_ = 0, end_ = 0;  // of what is in the buffer
 };
 
 template <class Client>
-class LimitedClient final : public Client {
+class LimitedClient final : public Client, public Refusal {
  public:
   LimitedClient(const HttpServer& s, std::chrono::seconds silent)
       : Client(s.name, s.port), silent_(silent) {}
@@ -123,7 +147,8 @@ class LimitedClient final : public Client {
   using Socket = typename Client::Socket;
   bool process_socket(const Socket& socket,
                       std::function<bool(httplib::Stream&)> callback) override {
-    AnswerStream stream(socket.sock, tls_of(socket), silent_);
+    why.clear();
+    AnswerStream stream(socket.sock, tls_of(socket), silent_, *this);
     return callback(stream);
   }
   template <class S>
@@ -149,6 +174,13 @@ std::unique_ptr<httplib::ClientImpl> make(const HttpServer& server,
 
 }  // namespace
 
+std::string http_refusal([[maybe_unused]] const httplib::ClientImpl& client) {
+#if !defined(CPPHTTPLIB_MAX_LINE_LENGTH)
+  if (const auto* const refusal = dynamic_cast<const Refusal*>(&client)) return refusal->why;
+#endif
+  return "";
+}
+
 // httplib throws on a port that no integer holds.
 HttpServer http_server_of(std::string_view url) {
   constexpr std::string_view kTls = "https://", kScheme = "://";
@@ -161,9 +193,15 @@ HttpServer http_server_of(std::string_view url) {
          ": this build reads http:// only: its cpp-httplib was compiled without OpenSSL");
 #endif
   const auto begin = url.find(kScheme) + kScheme.size();
-  const std::string_view text = url.substr(begin, url.find('/', begin) - begin);
+  const std::string_view text = url.substr(begin, url.find_first_of("/?#", begin) - begin);
+  if (const auto at = text.rfind('@'); at != text.npos)
+    fail(shown(cat(url.substr(0, begin), url.substr(begin + at + 1))),
+         ": user names and passwords (USER:PASSWORD@HOST) are not sent; use a server or a signed "
+         "URL that needs none");
   const auto bracket = text.starts_with('[') ? text.find(']') : 0;
   if (bracket == text.npos) fail(shown(url), ": the [ of its address has no ]");
+  if (bracket > 0 && bracket + 1 < text.size() && text[bracket + 1] != ':')
+    fail(shown(url), ": behind the ] of its address only a port may stand, as in [::1]:8000");
   const auto colon = text.find(':', bracket);
   server.name = bracket > 0 ? text.substr(1, bracket - 1) : text.substr(0, colon);
   server.port = server.tls ? kTlsPort : kPort;

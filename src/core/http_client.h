@@ -1,5 +1,5 @@
-// The client of httplib with limits that the library has not: how long the head of an answer may
-// be. Names httplib; included by core/http_source.cpp alone.
+// The client of httplib, with a limit on the status line and the headers of an answer, which the
+// library lacks. Names httplib; included by core/http_source.cpp alone.
 #pragma once
 #include <httplib.h>
 
@@ -16,13 +16,15 @@ struct HttpServer {
   int port = 0;
 };
 
-// Of "http://host:8000" or "https://[::1]". Throws Error, "URL: ...", where it names no server, and
-// where this build reads no https://.
+// Of "http://host:8000" or "https://[::1]". Throws Error, "URL: ...", where it names no server or
+// holds a password, and where this build reads no https://.
 HttpServer http_server_of(std::string_view url);
 
-// `silent`: for how long the server may send nothing. An answer whose first lines, up to the blank
-// one, exceed 64 KiB is an Error::Read.
+// `silent`: for how long the server may send nothing. An answer is an Error::Read where its status
+// line exceeds 2 KiB, or with its headers 64 KiB, or where its status is below 200.
 std::unique_ptr<httplib::ClientImpl> make_http_client(const HttpServer&,
                                                       std::chrono::seconds silent);
+// Which of these ended the last request of a client; "": none.
+std::string http_refusal(const httplib::ClientImpl&);
 
 }  // namespace darknet

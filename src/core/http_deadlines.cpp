@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/broken_pipe.h"
 #include "core/start_thread.h"
 #include "core/stop_signal.h"
 
@@ -45,6 +46,7 @@ class HttpRequests {
   // Looks now and then whether the process was asked to stop: then what goes on has little time.
   void work() {
     constexpr std::chrono::milliseconds kLook(200), kWhenAsked(5000);
+    const WithoutSigpipe where_tls_is_closed;
     std::unique_lock lock(mutex_);
     for (bool asked = false; !ends_;) {
       if (!asked && stop_signal != 0)

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/broken_pipe.h"
 #include "core/byte_source.h"
 #include "core/error.h"
 #include "core/http_client.h"
@@ -30,6 +31,13 @@ using HttpClock = std::chrono::steady_clock;
 class Connections {
  public:
   using Client = std::unique_ptr<httplib::ClientImpl>;
+  Connections() = default;
+  Connections(const Connections&) = delete;
+  Connections& operator=(const Connections&) = delete;
+  ~Connections() {
+    const WithoutSigpipe to_closed_ones;  // TLS says good-bye
+    idle_.clear();
+  }
   Client take(const std::string& server) {
     {
       const std::lock_guard lock(mutex_);
@@ -68,8 +76,9 @@ struct Place {
 
 Place place_of(const std::string& url) {
   http_server_of(url);  // throws
-  const auto path = url.find('/', url.find("://") + std::strlen("://"));
-  if (path == std::string::npos) fail(shown(url), ": names a server and no file");
+  const auto path = url.find_first_of("/?#", url.find("://") + std::strlen("://"));
+  if (path == std::string::npos || url[path] != '/')
+    fail(shown(url), ": names a server and no file");
   return {url.substr(0, path), url.substr(path)};
 }
 
@@ -77,7 +86,13 @@ Place place_of(const std::string& url) {
 // time, which no deadline reaches.
 Place redirected(const Place& from, std::string location) {
   location.erase(std::min(location.find('#'), location.size()));
-  if (is_url(location)) return place_of(location);
+  if (is_url(location)) {
+    if (from.server.starts_with("https://") && location.starts_with("http://"))
+      fail(shown(location),
+           ": from https:// to http://, where anybody on the way may read and change the answer; "
+           "name that address itself if you trust it");
+    return place_of(location);
+  }
   if (location.starts_with("//"))
     return place_of(from.server.substr(0, from.server.find("//")) + location);
   if (location.starts_with('/')) return {from.server, location};
@@ -104,6 +119,7 @@ ContentRange range_of(std::string_view text) {
 struct Answer {
   int status = 0;  // 0: none came
   std::string version, location, error;
+  std::string refused;    // why it was not read on
   bool hopeless = false;  // no later try helps
   ContentRange range;
   std::size_t received = 0;
@@ -126,6 +142,7 @@ struct Wanted {
 
 // "" where the answer holds what is wanted.
 std::string reason(const Answer& a, const Wanted& w) {
+  if (!a.refused.empty()) return cat("the server's answer is refused: ", a.refused);
   if (a.status == 0) return cat("no answer from the server: ", a.error);
   if (a.status == 200)
     return "the server sends whole files only: shards need one that answers range requests, such "
@@ -213,7 +230,9 @@ std::string words_of_failure(httplib::Error e, const std::string& server, bool s
       return "TLS failed; is this the port of https://?";
     case SSLLoadingCerts:
     case SSLServerVerification:
-      return "its TLS certificate is not one that this machine trusts";
+      return "its TLS certificate is not one that this machine trusts for this host; install the "
+             "package ca-certificates, or name a file with the certificate of its authority in the "
+             "environment variable SSL_CERT_FILE";
     default:
       return httplib::to_string(e);
   }
@@ -282,7 +301,8 @@ class HttpSource final : public ByteSource {
         outages().answered(at.server);
         return a;
       }
-      if (a.status == 404 || a.status == 410) throw NoSuchSource(url_, why);
+      // 403 is the answer of object stores that list nothing to strangers.
+      if (a.status == 403 || a.status == 404 || a.status == 410) throw NoSuchSource(url_, why);
       const bool cut = a.status == 206 && !a.too_long && a.received < wanted.bytes;
       const bool may_pass = a.status == 0 || cut || a.status == 429 || a.status >= 500;
       if (!may_pass || a.hopeless) throw SourceFailure(url_, why);
@@ -295,13 +315,16 @@ class HttpSource final : public ByteSource {
   Answer ask(const Place& at, const Wanted& wanted) const {
     constexpr std::size_t kSlowestPerSecond = 256u << 10;  // bytes
     Answer a;
+    const WithoutSigpipe in_this_thread;
     auto client = connections().take(at.server);
     const httplib::Headers headers{
         {"Range", cat("bytes=", wanted.offset, '-', wanted.offset + wanted.bytes - 1)},
         {"Accept-Encoding", "identity"}};
     const auto starts = [&](const httplib::Response& r) {
       a.take_headers(r);
-      return r.status == 206;
+      if (r.status == 206 && r.has_header("Transfer-Encoding"))  // httplib limits no chunk's line
+        a.refused = "it comes in chunks; shards need a server that gives Content-Length, as nginx";
+      return r.status == 206 && a.refused.empty();
     };
     const auto takes = [&](const char* data, std::size_t n) {
       a.too_long = n > wanted.bytes - a.received;
@@ -320,7 +343,8 @@ class HttpSource final : public ByteSource {
       if (!late) connections().give_back(at.server, std::move(client));
     } else {
       const bool silent = HttpClock::now() - start >= std::chrono::seconds(kSilentSeconds);
-      a.hopeless = is_hopeless(result.error(), at.server);
+      if (a.refused.empty()) a.refused = http_refusal(*client);
+      a.hopeless = !a.refused.empty() || is_hopeless(result.error(), at.server);
       a.error =
           late ? stopped_because(patience) : words_of_failure(result.error(), at.server, silent);
     }

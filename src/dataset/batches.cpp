@@ -130,6 +130,31 @@ void Batches::prepare(std::int64_t k, Batch& b) const {
   b.placements.assign(n, {});
   b.sizes.assign(n, {});
   b.unreadable.assign(n, {});
+  if (training() && settings_.shards) note_images_of_others(b);
+}
+
+struct Batches::Drawn {
+  Rng rng;
+  std::vector<std::int64_t> images;
+  Mixing mixing = Mixing::none;
+};
+
+Batches::Drawn Batches::draw(std::int64_t sample) const {
+  Drawn d{.rng = Rng(settings_.seed ^ kSample, static_cast<std::uint64_t>(sample)),
+          .images = {orders_.at(sample)}};
+  d.mixing = settings_.classification ? draw_mixing(settings_.classification->keys, d.rng)
+                                      : draw_mixing(settings_.augmentation->image, d.rng);
+  while (d.images.size() < images_of(d.mixing)) d.images.push_back(orders_.other(sample, d.rng));
+  return d;
+}
+
+// Those of this process are noted as they are read.
+void Batches::note_images_of_others(const Batch& b) const {
+  if (settings_.count == 0) return;
+  const std::int64_t first = b.index * settings_.batch, mine = sample(b, 0);
+  for (std::int64_t s = first; s < first + settings_.batch; ++s)
+    if (s < mine || s >= mine + settings_.count)
+      for (const std::int64_t image : draw(s).images) settings_.shards->note_use(image);
 }
 
 void Batches::make_piece(Batch& b, std::int64_t i) const {
@@ -196,7 +221,7 @@ void Batches::decode(Shown& s, std::size_t& at, Rng rng, const InputSize& input)
   const Augmentation& a = *settings_.augmentation;
   std::vector<OpenedImage> opened;
   for (at = 0; at < s.images.size(); ++at) {
-    if (settings_.shards) settings_.shards->uses(s.images[at]);
+    if (settings_.shards) settings_.shards->note_use(s.images[at]);
     opened.push_back(
         timed(settings_.times, &LoadTimes::read, [&] { return images_.open(s.images[at]); }));
   }
@@ -264,13 +289,10 @@ void Batches::add_targets(const Shown& s, std::span<float> targets) const {
 void Batches::make_augmented(Batch& b, std::int64_t i) const {
   const auto at = to_size(i);
   const std::int64_t sample = this->sample(b, i);
-  Rng rng(settings_.seed ^ kSample, static_cast<std::uint64_t>(sample));
-  std::vector<std::int64_t> images{orders_.at(sample)};
+  Drawn drawn = draw(sample);
+  const Mixing mixing = drawn.mixing;
   const auto& classification = settings_.classification;
-  const Mixing mixing = classification ? draw_mixing(classification->keys, rng)
-                                       : draw_mixing(settings_.augmentation->image, rng);
-  while (images.size() < images_of(mixing)) images.push_back(orders_.other(sample, rng));
-  Shown s = shown(b, i, std::move(images), mixing, rng);
+  Shown s = shown(b, i, std::move(drawn.images), mixing, drawn.rng);
   const std::vector<Filters> filters = filters_of(sample, s.images.size());
   // What is done after the warp is done here.
   const bool forward = settings_.tiles && mixing != Mixing::mixup && mixing != Mixing::cutmix &&

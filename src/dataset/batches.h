@@ -56,7 +56,7 @@ struct BatchSettings {
   std::uint64_t seed = 1;
   // Training: leave to the user what is less to send as bytes than as floats (Batch::tiles).
   bool tiles = false;
-  ShardVerifier* shards = nullptr;  // of training, told of each image that is read; outlives them
+  ShardVerifier* shards = nullptr;  // of training, told of every image of each batch; outlives them
   LoadTimes* times = nullptr;       // where these are counted; null: nowhere. Outlives the Batches
 };
 
@@ -130,6 +130,10 @@ class Batches {
   void make_plain(Batch&, std::int64_t i) const;
   void make_augmented(Batch&, std::int64_t i) const;
   void add_targets(const Shown&, std::span<float> targets) const;
+  // What the image of the endless sequence with this number is made of; `rng` goes on from there.
+  struct Drawn;
+  Drawn draw(std::int64_t sample) const;
+  void note_images_of_others(const Batch&) const;
   // Which image of the endless sequence the i-th of this batch is.
   std::int64_t sample(const Batch&, std::int64_t i) const;
   Shown shown(Batch&, std::int64_t i, std::vector<std::int64_t> images, Mixing, Rng&) const;

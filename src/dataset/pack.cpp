@@ -21,6 +21,7 @@
 #include "dataset/shard_sums.h"
 #include "image/file_check.h"
 #include "image/image.h"
+#include "image/jpeg_segments.h"
 
 namespace darknet {
 namespace {
@@ -67,7 +68,10 @@ std::vector<std::uint32_t> order_of(std::size_t images, std::uint64_t seed, bool
 
 std::string sound_image(const ImagePaths& images, std::size_t i) {
   std::string bytes = read_listed(images, i, image_bytes);
-  if (file_kind(bytes) == FileKind::unknown || !soundness(bytes).complete)
+  const Soundness sound = soundness(bytes);
+  if (const std::string why = jpeg::why_refused(sound); !why.empty())
+    fail(images[i].string(), ": ", why);
+  if (file_kind(bytes) == FileKind::unknown || !sound.complete)
     fail(images[i].string(),
          ": this is no image, or one that was cut short; darknet detector check "
          "finds all that are");
@@ -107,6 +111,13 @@ std::optional<PackedShard> shard_of(const std::string& line) {
   return sum ? std::optional(std::move(s)) : std::nullopt;
 }
 
+// "": none.
+fs::path shard_or_sums_in(const fs::path& folder) {
+  for (const fs::path& path : entries_of(folder))
+    if (path.extension() == ".tar" || path.filename() == kShardSums) return path.filename();
+  return {};
+}
+
 }  // namespace
 
 Packer::Packer(PackOptions options, const std::string& work) : options_(std::move(options)) {
@@ -114,15 +125,21 @@ Packer::Packer(PackOptions options, const std::string& work) : options_(std::mov
   lock_.emplace(record().string() + ".lock", "the packing into " + options_.out.string());
   remove_leftovers(options_.out, "");
   if (is_present(record())) read_record(work);
-  if (!goes_on_)
-    for (const fs::path& path : entries_of(options_.out))
-      if (path.extension() == ".tar" || path.filename() == kShardSums)
-        fail(options_.out.string(), ": holds shards already (", path.filename().string(),
-             "); give another folder, or remove them");
+  if (const fs::path other = goes_on_ ? "" : shard_or_sums_in(options_.out); !other.empty())
+    fail(options_.out.string(), ": holds shards already (", other.string(),
+         "); give another folder, or remove them");
+  found_ = done_.size();
   // Anew: behind half a line, as a kill may leave it, the next one would be lost too.
   std::string text = work + "\n";
   for (const PackedShard& shard : done_) text += line_of(shard);
   write_file_atomically(record(), text);
+}
+
+// A record without shards would let the next call take what lies there for its own. One whose shard
+// could not be noted any more is needed.
+Packer::~Packer() try {
+  if (done_.empty() && shard_or_sums_in(options_.out).empty()) remove_file(record());
+} catch (const std::exception&) {  // then the next call reads it
 }
 
 void Packer::read_record(const std::string& work) {
@@ -135,8 +152,8 @@ void Packer::read_record(const std::string& work) {
   if (line != work && !reader.next(line)) return;  // which ended before its first shard
   if (line != work)
     fail(options_.out.string(),
-         ": holds shards of another call that was interrupted (other lists, "
-         "-seed or -shard_mb); give another folder, or remove what is in it");
+         ": holds shards of another call that was interrupted (other lists, classes, -seed or "
+         "-shard_mb); give another folder, or remove what is in it");
   goes_on_ = true;
   while (reader.next(line)) {
     const std::optional<PackedShard> shard = shard_of(std::string(line));

@@ -38,13 +38,17 @@ class Packer {
   // `work`: what tells this work from another one, as text of one line. Throws where the folder
   // holds shards or the record of other work, and where another process packs into it.
   Packer(PackOptions, const std::string& work);
+  Packer(const Packer&) = delete;
+  Packer& operator=(const Packer&) = delete;
+  ~Packer();  // removes the record where no shard was packed
   // `shuffled`: in an order drawn from the seed, else in that of the list. False where `stop` said
   // yes. Throws on the first image or label file that is invalid.
   bool pack(const std::string& list, const ImagePaths&, bool shuffled);
   // Of a list, by its name.
   std::vector<PackedShard> shards(const std::string& list) const;
-  bool goes_on() const { return goes_on_; }  // with work that was interrupted
-  void finish();                             // writes kShardSums, removes the record
+  // The shards of this work that an interruption left; 0: it begins. They stay as they are.
+  std::size_t found() const { return found_; }
+  void finish();  // writes kShardSums, removes the record
 
  private:
   std::filesystem::path record() const { return options_.out / kPackRecord; }
@@ -53,7 +57,8 @@ class Packer {
   PackOptions options_;
   std::optional<LockFile> lock_;
   std::vector<PackedShard> done_;
-  bool goes_on_ = false;
+  bool goes_on_ = false;  // the record is that of this work
+  std::size_t found_ = 0;
 };
 
 // What is wrong with the shards of a list: one that is not listed in the checksums next to it, or

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 #include <string>
+#include <unordered_set>
 #include <utility>
 
 #include "core/index.h"
@@ -49,10 +50,10 @@ ShardSequence shard_sequence(const ImagePaths& images, std::int64_t window) {
 
 std::vector<std::string> shards_of(const ImagePaths& images) {
   std::vector<std::string> shards;
+  std::unordered_set<std::string> known;
   ShardOfPath shard_of;
   for (const std::filesystem::path& image : images)
-    if (const std::string& shard = shard_of(image);
-        !shard.empty() && (shards.empty() || shards.back() != shard))
+    if (const std::string& shard = shard_of(image); !shard.empty() && known.insert(shard).second)
       shards.push_back(shard);
   return shards;
 }

@@ -22,7 +22,7 @@ struct ShardSequence {
 // Of a list of which every image lies in a shard; of any other list one without shards.
 ShardSequence shard_sequence(const ImagePaths&, std::int64_t window);
 
-// The shards that hold images of a list, in its order, each once for images that follow each other.
+// The shards that hold images of a list, each once, in the order of their first images.
 std::vector<std::string> shards_of(const ImagePaths&);
 
 }  // namespace darknet

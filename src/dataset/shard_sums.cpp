@@ -46,10 +46,12 @@ void ShardSums::add(const std::string& folder) {
         sums_[folder + std::string(line.substr(end + 1))].bytes = bytes;
     }
     if (line.empty() || line.starts_with('#')) continue;
-    if (line.size() < kHexDigits + 3)
+    const std::string digits = lower_case(std::string(line.substr(0, kHexDigits)));
+    if (line.size() < kHexDigits + 3 || digits.find_first_not_of("0123456789abcdef") != digits.npos)
       fail_at({folder + kShardSums, reader.number()}, "expected a SHA-256 and the name of a shard");
-    sums_[folder + std::string(line.substr(kHexDigits + 2))].sha256 =
-        lower_case(std::string(line.substr(0, kHexDigits)));
+    std::string_view name = line.substr(kHexDigits + 2);
+    if (name.starts_with("./")) name.remove_prefix(2);  // as of `sha256sum ./*.tar`
+    sums_[folder + std::string(name)].sha256 = digits;
   }
 }
 

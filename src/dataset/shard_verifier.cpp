@@ -1,19 +1,24 @@
 #include "dataset/shard_verifier.h"
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
+#include <iterator>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 
 #include "core/error.h"
-#include "core/index.h"
+#include "core/log.h"
 #include "core/start_thread.h"
 #include "core/tar_shard.h"
+#include "core/text.h"
 #include "dataset/shard_list.h"
 
 namespace darknet {
 namespace {
 
+const std::string kNoName;
 constexpr const char* kAll = "; darknet data check names all shards that are not what was packed";
 
 }  // namespace
@@ -21,24 +26,27 @@ constexpr const char* kAll = "; darknet data check names all shards that are not
 ShardVerifier::ShardVerifier(const ImagePaths& images, std::int64_t process,
                              std::int64_t processes) {
   ShardOfPath shard_of;
-  std::string last;
-  std::int64_t number = 0;
+  std::unordered_map<std::string, std::size_t> numbers;
   for (std::size_t i = 0; i < images.size(); ++i) {
     const bool may_be_in_one = images.text(i).find(".tar/") != std::string_view::npos;
-    const std::string shard = may_be_in_one ? shard_of(images[i]) : "";
-    if (i > 0 && shard == last) continue;
-    last = shard;
-    add(shard, static_cast<std::int64_t>(i), !shard.empty() && number++ % processes == process);
+    const std::string& name = may_be_in_one ? shard_of(images[i]) : kNoName;
+    std::size_t shard = kNone;
+    if (!name.empty()) {
+      const auto [at, is_new] = numbers.try_emplace(name, shards_.size());
+      shard = at->second;
+      if (is_new) add(name, static_cast<std::int64_t>(shard) % processes == process);
+    }
+    if (runs_.empty() || runs_.back().shard != shard)
+      runs_.push_back({static_cast<std::int64_t>(i), shard});
   }
   used_ = std::vector<std::atomic<bool>>(shards_.size());
   if (std::ranges::any_of(shards_, [](const Shard& s) { return s.source != nullptr; }))
     thread_ = start_thread("that compares shards with their checksums", [this] { work(); });
 }
 
-// Images that lie in no shard are one without a name.
-void ShardVerifier::add(const std::string& name, std::int64_t first, bool mine) {
-  Shard shard{.first = first, .source = nullptr, .name = name, .sum = {}};
-  if (const ShardSum* const sum = name.empty() ? nullptr : sum_next_to(name)) {
+void ShardVerifier::add(const std::string& name, bool mine) {
+  Shard shard{.source = nullptr, .name = name, .sum = {}};
+  if (const ShardSum* const sum = sum_next_to(name)) {
     const OpenedShard opened = open_shard(name);
     if (const std::string why = why_not_of_size(opened.shard->bytes(), *sum); !why.empty())
       throw SourceFailure(name, why + kAll);
@@ -53,13 +61,17 @@ void ShardVerifier::add(const std::string& name, std::int64_t first, bool mine) 
 const ShardSum* ShardVerifier::sum_next_to(const std::string& shard) {
   try {
     sums_.add_next_to(shard);
-  } catch (const NoSuchSource&) {
+  } catch (
+      const NoSuchSource&) {  // asked for once: of() cannot tell it from one that lists nothing
+    warned_ = true;
     return nullptr;
-  } catch (const SourceFailure&) {
-    if (!is_url(shard)) throw;
-    return nullptr;  // object stores refuse what they do not have
   }
-  return sums_.of(shard);
+  const ShardSum* const sum = sums_.of(shard);
+  if (!sum && !std::exchange(warned_, true))
+    log::warn(cat(shard, ": ", kShardSums,
+                  " next to it does not list this shard: whether it is what was packed is not "
+                  "known; of others like it nothing is said"));
+  return sum;
 }
 
 ShardVerifier::~ShardVerifier() {
@@ -75,23 +87,36 @@ void ShardVerifier::throw_found() const {
   if (found_) throw SourceFailure(*found_);
 }
 
-void ShardVerifier::uses(std::int64_t image) {
+void ShardVerifier::note_use(std::int64_t image) {
   if (is_found_) {
     const std::lock_guard lock(mutex_);
     throw_found();
   }
-  const auto behind = std::ranges::upper_bound(shards_, image, {}, &Shard::first);
-  const auto shard = std::prev(behind);  // the first begins with image 0
-  if (!shard->source || used_[to_size(shard - shards_.begin())].exchange(true)) return;
+  if (!thread_.joinable()) return;
+  const auto behind = std::ranges::upper_bound(runs_, image, {}, &Run::first);
+  const std::size_t shard = std::prev(behind)->shard;
+  if (shard == kNone || !shards_[shard].source || used_[shard].exchange(true)) return;
   const std::lock_guard lock(mutex_);
-  waiting_.push_back(&*shard);
+  waiting_.push_back(&shards_[shard]);
   changed_.notify_all();
 }
 
-void ShardVerifier::finish() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return found_ || (waiting_.empty() && !reading_); });
+std::int64_t ShardVerifier::unread() {
+  const std::lock_guard lock(mutex_);
   throw_found();
+  return left();
+}
+
+std::int64_t ShardVerifier::finish(const std::function<bool()>& stop) {
+  constexpr std::chrono::milliseconds kLook(100);
+  const auto is_done = [this] { return found_ || left() == 0; };
+  std::unique_lock lock(mutex_);
+  if (!is_done())
+    log::info(cat("comparing ", plural(left(), "shard"), " with ", left() == 1 ? "its" : "their",
+                  left() == 1 ? " checksum" : " checksums"));
+  while (!changed_.wait_for(lock, kLook, is_done) && !(stop && stop())) continue;
+  throw_found();
+  return left();
 }
 
 void ShardVerifier::work() {

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -29,34 +30,44 @@ class ShardVerifier {
   ShardVerifier& operator=(const ShardVerifier&) = delete;
   ~ShardVerifier();  // what was not read yet stays so
 
-  // An image of the list, by its number, is about to be read; from several threads at once. Throws
-  // what was found wrong in any shard: SourceFailure, "SHARD: ...".
-  void uses(std::int64_t image);
-  // Waits until the shards in use were read; throws as uses().
-  void finish();
+  // An image of the list, by its number, is about to be read by this process or by another one;
+  // from several threads at once. Each process notes the images of all: it reads its share of the
+  // shards for them. Throws what was found wrong in any shard: SourceFailure, "SHARD: ...".
+  void note_use(std::int64_t image);
+  // How many of the shards in use are yet to be read to their end. Throws as note_use().
+  std::int64_t unread();
+  // Waits until there are none, or `stop`, which is asked now and then, says yes; logs how many
+  // there are. Returns how many are left. Throws as note_use().
+  std::int64_t finish(const std::function<bool()>& stop = nullptr);
 
  private:
   struct Shard {
-    std::int64_t first = 0;  // image
-    std::shared_ptr<const ByteSource> source;
+    std::shared_ptr<const ByteSource> source;  // null: not verified
     std::string name;
-    ShardSum sum;  // without digits: not verified
+    ShardSum sum;
   };
-  void add(const std::string& name, std::int64_t first, bool mine);
+  struct Run {  // of images that follow each other in the list and lie in one shard
+    std::int64_t first = 0;
+    std::size_t shard = 0;
+  };
+  static constexpr std::size_t kNone = SIZE_MAX;  // in place of a shard
+  void add(const std::string& name, bool mine);
+  std::int64_t left() const { return std::ssize(waiting_) + (reading_ ? 1 : 0); }  // locked
   const ShardSum* sum_next_to(const std::string& shard);
   void work();
   void verify(const Shard&);
   void throw_found() const;  // under the lock
 
   ShardSums sums_;
-  std::vector<Shard> shards_;
+  std::vector<Shard> shards_;            // each once
+  std::vector<Run> runs_;                // ascending; the first begins with image 0
   std::vector<std::atomic<bool>> used_;  // of each shard
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<const Shard*> waiting_;
   std::optional<SourceFailure> found_;
   std::atomic<bool> is_found_ = false, ends_ = false;
-  bool reading_ = false;
+  bool reading_ = false, warned_ = false;
   std::thread thread_;
 };
 

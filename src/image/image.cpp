@@ -20,8 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxImageBytes = std::uint64_t{1} << 30;
-// Each takes as long as its part of the image, however few bytes it has; encoders write about ten.
-constexpr std::int64_t kMaxScans = 100;
 
 constexpr std::size_t kMaxSpare = 4;  // of a thread: as many as a mosaic has
 thread_local std::vector<std::vector<std::uint8_t>> spare;
@@ -220,9 +218,7 @@ ImagePart decode_image_part(const std::string& bytes, const std::string& name,
     if (is_too_large(width, height)) fail_at({name, 0}, too_large(width, height));
   };
   require_moderate(size.width, size.height);
-  if (!sound.sound_tables) fail_at({name, 0}, "damaged image: invalid Huffman tables");
-  if (sound.scans > kMaxScans)
-    fail_at({name, 0}, "this JPEG has ", sound.scans, " scans, more than ", kMaxScans);
+  if (const std::string why = jpeg::why_refused(sound); !why.empty()) fail_at({name, 0}, why);
   const int code = exif_orientation(bytes);
   const Decoding stored{
       granted_reduction(size, code, how.reduction),

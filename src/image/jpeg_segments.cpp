@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/error.h"
 #include "core/index.h"
 #include "image/bytes.h"
 
@@ -134,6 +135,15 @@ bool scans_have_tables(std::string_view s) {
     if (segment.marker == kStartOfScan && !tables.serve(contents, progressive)) return false;
   }
   return true;
+}
+
+std::string why_refused(const Soundness& sound) {
+  // Each takes as long as its part of the image, however few bytes it has; encoders write ten.
+  constexpr std::int64_t kMaxScans = 100;
+  if (!sound.sound_tables) return "damaged image: invalid Huffman tables";
+  if (sound.scans <= kMaxScans) return "";
+  return cat("this JPEG has ", sound.scans, " scans, more than ", kMaxScans,
+             "; write it again as a baseline JPEG (jpegtran without -progressive)");
 }
 
 }  // namespace darknet::jpeg

@@ -1,7 +1,10 @@
 // The segments of a JPEG (ITU-T T.81, annex B), for the checks that are made before it is decoded.
 #pragma once
 #include <cstddef>
+#include <string>
 #include <string_view>
+
+#include "image/file_check.h"
 
 namespace darknet::jpeg {
 
@@ -23,6 +26,9 @@ bool next_segment(std::string_view, std::size_t at, Segment& to);
 
 // Whether the marker is one of a frame (SOF), which has the image's size and components.
 bool is_frame(unsigned marker);
+
+// Why no JPEG of which this is known is decoded; "": it may be.
+std::string why_refused(const Soundness&);
 
 // Whether every coefficient of every component was sent to its last bit: of a progressive JPEG that
 // ends between two scans, some were not.

@@ -5,6 +5,7 @@
 #include "core/file.h"
 #include "core/lock_file.h"
 #include "dataset/image_list.h"
+#include "image/codec.h"
 #include "image_samples.h"
 #include "temporary_folder.h"
 
@@ -164,8 +165,15 @@ TEST_F(DataPack, WhatIsWrongEndsIt) {
   work_.put("images/3.png", "no image");
   work_.put("images/3.txt", "");
   expect_refused(work_.darknet({"data", "pack", "x.data", "d"}), "images/3.png: this is no image");
+  const std::string jpeg = encode(testing_images::noise(40, 30, 3), ".jpg");
+  const std::size_t scan = jpeg.find("\xFF\xDA");
+  std::string scans;
+  for (int i = 0; i < 200; ++i) scans += jpeg.substr(scan, 14);
+  work_.put("images/3.png", jpeg.substr(0, scan) + scans + jpeg.substr(scan));
+  expect_refused(work_.darknet({"data", "pack", "x.data", "e"}),
+                 "images/3.png: this JPEG has 201 scans, more than 100; write it again");
   work_.remove("images/3.png");
-  expect_refused(work_.darknet({"data", "pack", "x.data", "e"}), "train.txt:4: no such image");
+  expect_refused(work_.darknet({"data", "pack", "x.data", "f"}), "train.txt:4: no such image");
 }
 
 // What other work began there holds nothing up before it has packed a shard.
@@ -175,6 +183,69 @@ TEST_F(DataPack, AnEndBeforeTheFirstShardLeavesTheFolderFree) {
   EXPECT_EQ(work_.darknet({"data", "pack", "x.data", "out"}).exit_code, 1);
   work_.put("images/3.txt", labels);
   pack({"-seed", "2"});
+}
+
+// Which numbers the classes have is part of the work.
+TEST_F(DataPack, OtherClassesAreOtherWork) {
+  work_.put("large.png", testing_images::noise(200, 200, 3));
+  work_.put("large.txt", std::string());
+  const std::string train = work_.get("train.txt"), names = work_.get("x.names");
+  work_.put("valid.txt", "images/0.png\n");
+  work_.put("x.data", replaced(work_.get("x.data"), "valid = train.txt", "valid = valid.txt"));
+  work_.put("train.txt", train + "large.png\n");
+  const auto interrupt = [&] {
+    EXPECT_EQ(work_.darknet({"data", "pack", "x.data", "out"}, {.max_file = 100'000}).exit_code, 1);
+  };
+  interrupt();
+  ASSERT_TRUE(work_.has("out/valid-000000.tar"));
+  const std::size_t first = names.find('\n') + 1;
+  work_.put("x.names", names.substr(first) + names.substr(0, first));
+  expect_refused(work_.darknet({"data", "pack", "x.data", "out"}),
+                 "out: holds shards of another call that was interrupted (other lists, classes, "
+                 "-seed or -shard_mb)");
+  work_.put("x.names", names);
+  work_.put("out/x.names", "mine\n");
+  expect_refused(work_.darknet({"data", "pack", "x.data", "out"}),
+                 "out/x.names: would be replaced");
+  EXPECT_EQ(work_.get("out/x.names"), "mine\n");
+  work_.put("out/x.names", names);  // as this work writes it
+  work_.put("out/x.data", "mine\n");
+  expect_refused(work_.darknet({"data", "pack", "x.data", "out"}), "out/x.data: would be replaced");
+  EXPECT_EQ(work_.get("out/x.data"), "mine\n");
+  work_.remove("out/x.data");
+  const CommandResult ran = work_.darknet({"data", "pack", "x.data", "out"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.all();
+  EXPECT_TRUE(said(ran,
+                   "going on with what was interrupted: 2 complete shards stay as they were "
+                   "packed, also where images or label files were changed since"))
+      << ran.all();
+  EXPECT_FALSE(work_.has("out/.darknet_pack"));
+}
+
+// The record of a call that packed nothing gives no leave to replace files.
+TEST_F(DataPack, AStaleRecordLeavesTheFilesOfOthersAlone) {
+  work_.put("set/x.names", "mine\n");
+  work_.put("set/x.data", "mine too\n");
+  for (const char* const record : {"lists 1 seed 1 shard_mb 512\n", ""}) {
+    work_.put("set/.darknet_pack", record);
+    expect_refused(work_.darknet({"data", "pack", "x.data", "set"}),
+                   "set/x.data: would be replaced");
+    EXPECT_FALSE(work_.has("set/.darknet_pack"));
+    EXPECT_EQ(work_.get("set/x.names"), "mine\n");
+    EXPECT_EQ(work_.get("set/x.data"), "mine too\n");
+  }
+  // A pack of a detector writes no .labels.
+  work_.put("out/x.labels", "mine\n");
+  pack();
+  EXPECT_EQ(work_.get("out/x.labels"), "mine\n");
+}
+
+TEST_F(DataPack, LabelsOfAClassifierDropNoBoxes) {
+  work_.put("x.data", work_.get("x.data") + "labels = x.names\n");
+  expect_refused(work_.darknet({"data", "pack", "x.data", "out"}),
+                 "x.data: with labels= this is a set for classifiers, whose boxes are not packed, "
+                 "but images/0.txt has some; remove labels= to pack boxes, or give -classifier");
+  EXPECT_FALSE(work_.has("out"));
 }
 
 // Before anything is written.

@@ -310,9 +310,26 @@ void Trainer::run_steps() {
     iterate(*batch);
   }
   finish_steps();
-  if (exit_code_ == 0) together(ranks(), [&] { shards_->finish(); });
   if (state_.iteration > 0) require_finite_parameters();  // what ends early is saved, too
   together(ranks(), [&] { rethrow_write_error(); });
+  if (exit_code_ == 0) finish_shards();
+}
+
+// It may take minutes: a signal ends the wait, and what was learned is on the disk before.
+void Trainer::finish_shards() {
+  if (largest_of_all(ranks(), [&] { return shards_->unread(); }) == 0) return;
+  log::end_progress();
+  together(ranks(), [&] {
+    if (is_first()) checkpoints_.save_last(net_, optimizer_, state_);
+  });
+  exit_code_ = largest_of_all(ranks(), [&]() -> std::int64_t {
+    const std::int64_t left = shards_->finish([this] { return interrupted() != 0; });
+    if (left > 0)
+      log::warn(cat(plural(left, "shard"), left == 1 ? " was" : " were",
+                    " not compared with the checksums; darknet data check compares all"));
+    return left > 0 ? interrupted() : 0;
+  });
+  shards_cut_short_ = exit_code_ != 0;
 }
 
 // The error that ends the run is reported afterwards.
@@ -350,7 +367,7 @@ TrainingOutcome Trainer::run_to_end() {
   if (out_of_patience())
     log::info(cat(plural(options_.patience, "evaluation"), " without a better ",
                   task_->score_name(), ": ending early"));
-  if (ended || out_of_patience()) return finish(0);
+  if (!shards_cut_short_ && (ended || out_of_patience())) return finish(0);
   const auto asked_to_end = [this] { return std::int64_t{interrupted()}; };
   return finish(static_cast<int>(std::max(exit_code_, largest_of_all(ranks(), asked_to_end))));
 }

@@ -93,6 +93,7 @@ class Trainer {
   void iterate(const Batch& batch);
   void run_steps();
   TrainingOutcome run_to_end();
+  void finish_shards();
   TrainingOutcome finish(int exit_code);
   std::int64_t max_batches() const { return net_.settings().max_batches; }
   bool averaging() const;
@@ -128,6 +129,7 @@ class Trainer {
   std::vector<std::unique_ptr<TrainingObserver>> observers_;
   std::optional<InterruptGuard> signals_;  // none where the caller says when to end
   double seconds_per_iteration_ = 0;
+  bool shards_cut_short_ = false;          // a signal ended finish_shards()
   bool refused_unreadable_ = false;        // count_unreadable() has thrown
   bool not_finite_ = false;                // the network may hold numbers that are not finite
   std::int64_t steps_without_images_ = 0;  // in a row: try_fix_nan left out all of them
