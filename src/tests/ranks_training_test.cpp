@@ -225,6 +225,7 @@ TEST_F(RanksTraining, SaveWhereTheShardOfOneFails) {
   EXPECT_NE(ran.output.find("darknet: rank 1 on "), std::string::npos) << ran.output;
   EXPECT_EQ(count_of(ran.output, ": was changed since the program began to read it"), 1)
       << ran.output;
+  EXPECT_EQ(count_of(ran.output, "ended by an error at iteration "), 1) << ran.output;
   expect_saved_as_logged(ran);
 }
 

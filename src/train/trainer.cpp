@@ -264,16 +264,20 @@ EvaluationScore Trainer::evaluate() {
   return *found;
 }
 
+void Trainer::log_saved(const char* why) const {
+  log::info(cat(why, " at iteration ", state_.iteration, "; saved. To resume, ",
+                options_.how_to_resume.empty()
+                    ? cat("give ", checkpoints_.file("_last.weights").string(), " as weights")
+                    : options_.how_to_resume));
+}
+
 TrainingOutcome Trainer::finish(int exit_code) {
   step_->leave_ranks();
   together(ranks(), [&] {
     for (const auto& observer : observers_) observer->finished(exit_code == 0);
   });
   if (exit_code != 0)
-    log::info(cat("interrupted at iteration ", state_.iteration, "; saved. To resume, ",
-                  options_.how_to_resume.empty()
-                      ? cat("give ", checkpoints_.file("_last.weights").string(), " as weights")
-                      : options_.how_to_resume));
+    log_saved("interrupted");
   else
     log::info(cat("done: ", checkpoints_.file("_final.weights").string()));
   return {state_.iteration, state_.evaluation.best_score, exit_code,
@@ -335,6 +339,8 @@ void Trainer::finish_shards() {
 // The error that ends the run is reported afterwards.
 void Trainer::save_after_error() try {
   checkpoints_.save_last(net_, optimizer_, state_);
+  log::end_progress();
+  log_saved("ended by an error");
 } catch (const std::exception& e) {
   log::error(cat("the state of iteration ", state_.iteration, " cannot be saved: ", e.what(),
                  "; the files in ", backup_.string(), " stay as they were"));

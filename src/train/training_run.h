@@ -86,6 +86,7 @@ class Trainer {
     if (write_error_) std::rethrow_exception(write_error_);
   }
   void save_after_error();
+  void log_saved(const char* why) const;
   void warn_of_kill_timeout(double seconds);
   bool out_of_patience() const { return evaluator_ && evaluator_->out_of_patience(); }
   const Batch* next_batch();
