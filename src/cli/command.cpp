@@ -2,7 +2,9 @@
 #include "cli/command.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <thread>
 #include <utility>
 
@@ -117,7 +119,12 @@ CommandDoc document(const CLI::App& app, std::vector<std::string> words) {
 }  // namespace
 
 void let_rank_0_report() {
-  if (launch_of_environment().rank > 0) std::this_thread::sleep_for(std::chrono::seconds(2));
+  const Launch launch = launch_of_environment();
+  if (launch.rank == 0) return;
+  // mpirun waits as long before it ends the others with SIGTERM.
+  const double seconds =
+      std::isfinite(launch.kill_timeout) ? std::min(launch.kill_timeout, 20.) + 3 : 2;
+  std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
 }
 
 Option Option::required() const {

@@ -77,7 +77,8 @@ class Option {
 
 // Call before an error is printed. Of an error that all processes of a launcher have alike, rank 0
 // prints the message, and as the launcher ends all processes with the first that fails, the others
-// do not: they wait here for two seconds. A rank that fails alone goes on and prints its own.
+// do not: they wait here for some seconds. A rank that fails alone goes on and prints its own, and
+// so do all under a launcher that does not end the others (srun without --kill-on-bad-exit).
 void let_rank_0_report();
 
 class Program;

@@ -137,9 +137,12 @@ Packer::Packer(PackOptions options, const std::string& work) : options_(std::mov
 
 // A record without shards would let the next call take what lies there for its own. One whose shard
 // could not be noted any more is needed.
-Packer::~Packer() try {
-  if (done_.empty() && shard_or_sums_in(options_.out).empty()) remove_file(record());
-} catch (const std::exception&) {  // then the next call reads it
+Packer::~Packer() {
+  try {
+    if (done_.empty() && shard_or_sums_in(options_.out).empty()) remove_file(record());
+  } catch (const std::exception&) {  // then the next call reads it
+    return;
+  }
 }
 
 void Packer::read_record(const std::string& work) {

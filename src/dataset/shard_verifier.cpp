@@ -111,7 +111,7 @@ std::int64_t ShardVerifier::finish(const std::function<bool()>& stop) {
   constexpr std::chrono::milliseconds kLook(100);
   const auto is_done = [this] { return found_ || left() == 0; };
   std::unique_lock lock(mutex_);
-  if (!is_done())
+  if (!is_done() && !std::exchange(announced_, true))
     log::info(cat("comparing ", plural(left(), "shard"), " with ", left() == 1 ? "its" : "their",
                   left() == 1 ? " checksum" : " checksums"));
   while (!changed_.wait_for(lock, kLook, is_done) && !(stop && stop())) continue;

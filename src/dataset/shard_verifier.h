@@ -36,8 +36,8 @@ class ShardVerifier {
   void note_use(std::int64_t image);
   // How many of the shards in use are yet to be read to their end. Throws as note_use().
   std::int64_t unread();
-  // Waits until there are none, or `stop`, which is asked now and then, says yes; logs how many
-  // there are. Returns how many are left. Throws as note_use().
+  // Waits until there are none, or `stop`, which is asked now and then, says yes; the first call
+  // logs how many there are. Returns how many are left. Throws as note_use().
   std::int64_t finish(const std::function<bool()>& stop = nullptr);
 
  private:
@@ -62,6 +62,7 @@ class ShardVerifier {
   std::vector<Shard> shards_;            // each once
   std::vector<Run> runs_;                // ascending; the first begins with image 0
   std::vector<std::atomic<bool>> used_;  // of each shard
+  bool announced_ = false;               // by finish()
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<const Shard*> waiting_;

@@ -272,7 +272,7 @@ TEST_F(ShardChecksumsInTraining, IsWaitedForAtTheEnd) {
 TEST_F(ShardChecksumsInTraining, ASignalEndsTheWaitAtTheEnd) {
   for (const char* const name : {"t-0.tar", "t-1.tar"})
     fs::resize_file(work_.path(name),
-                    std::uintmax_t{8} << 30);  // zeros, which take no room on the disk
+                    std::uintmax_t{256} << 30);  // zeros, which take no room on the disk
   work_.put(kShardSums,
             cat(std::string(64, '0'), "  t-0.tar\n", std::string(64, '0'), "  t-1.tar\n"));
   const CommandResult ran =

@@ -272,10 +272,10 @@ void Trainer::log_saved(const char* why) const {
 }
 
 TrainingOutcome Trainer::finish(int exit_code) {
-  step_->leave_ranks();
   together(ranks(), [&] {
     for (const auto& observer : observers_) observer->finished(exit_code == 0);
   });
+  step_->leave_ranks();  // which may wait: all is saved
   if (exit_code != 0)
     log_saved("interrupted");
   else
@@ -305,6 +305,7 @@ void Trainer::iterate(const Batch& batch) {
 }
 
 void Trainer::run_steps() {
+  const std::int64_t first = state_.iteration;
   if (state_.evaluation.pending && evaluator_) evaluate();
   state_.evaluation.pending = false;  // without -map nobody asks for it any more
   last_ = Clock::now();
@@ -316,7 +317,7 @@ void Trainer::run_steps() {
   finish_steps();
   if (state_.iteration > 0) require_finite_parameters();  // what ends early is saved, too
   together(ranks(), [&] { rethrow_write_error(); });
-  if (exit_code_ == 0) finish_shards();
+  if (exit_code_ == 0 && state_.iteration > first) finish_shards();
 }
 
 // It may take minutes: a signal ends the wait, and what was learned is on the disk before.
@@ -326,14 +327,19 @@ void Trainer::finish_shards() {
   together(ranks(), [&] {
     if (is_first()) checkpoints_.save_last(net_, optimizer_, state_);
   });
-  exit_code_ = largest_of_all(ranks(), [&]() -> std::int64_t {
-    const std::int64_t left = shards_->finish([this] { return interrupted() != 0; });
-    if (left > 0)
-      log::warn(cat(plural(left, "shard"), left == 1 ? " was" : " were",
-                    " not compared with the checksums; darknet data check compares all"));
-    return left > 0 ? interrupted() : 0;
-  });
-  shards_cut_short_ = exit_code_ != 0;
+  std::int64_t mine = 0, left = 0;
+  do {  // in rounds, so that a signal to one rank or a wrong shard of one ends the wait of all
+    const auto until = Clock::now() + std::chrono::milliseconds(500);
+    left = largest_of_all(ranks(), [&] {
+      mine = shards_->finish([&] { return interrupted() != 0 || Clock::now() > until; });
+      return mine;
+    });
+    exit_code_ = largest_of_all(ranks(), [&] { return std::int64_t{interrupted()}; });
+  } while (left > 0 && exit_code_ == 0);
+  shards_cut_short_ = left > 0;
+  if (mine > 0)
+    log::warn(cat(plural(mine, "shard"), mine == 1 ? " was" : " were",
+                  " not compared with the checksums; darknet data check compares all"));
 }
 
 // The error that ends the run is reported afterwards.
@@ -365,8 +371,8 @@ TrainingOutcome Trainer::run_to_end() {
     if (ranks().several() && !common) throw;  // the others do not know of it
     if (common && common->of_device()) throw;
     if (!not_finite_) finish_steps();
-    step_->leave_ranks();
     if (!not_finite_ && state_.iteration > first && is_first()) save_after_error();
+    step_->leave_ranks();
     throw;
   }
   const bool ended = state_.iteration >= max_batches() && !state_.evaluation.pending;
