@@ -112,8 +112,9 @@ class Command {
   void footer(const std::string& text) const;              // closes the help
   void when_parsed(std::function<void()> complete) const;  // before the command runs
   void runs(Run) const;
-  // The same for a command whose work is shared by the processes that mpirun or srun started
-  // together (core/ranks.h). Every other command refuses to run in several processes.
+  // The same for a command that may run in the processes that mpirun or srun started together,
+  // which share its work (core/ranks.h). A command declared by runs() refuses to run in several
+  // processes.
   void runs_in_ranks(Run) const;
 
  private:

@@ -10,8 +10,9 @@
 
 namespace darknet {
 
-// How to need less of a device's own memory; goes on where a sentence ends with a semicolon. A
-// network for inference may be that of -map.
+// What reduces the memory that is needed of a device: text to append to a message after "; ". It
+// names subdivisions= with "(training)", as a network for inference has none; a training has such a
+// network, too, with -map.
 inline constexpr char kLessDeviceMemory[] =
     "larger subdivisions= (training), a smaller width= and height=, or precision=f16 need less";
 

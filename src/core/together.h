@@ -25,9 +25,9 @@ class CommonFailure : public Error {
 };
 
 // Does `work`, which must not call collectives. Returns the largest number that it returned in any
-// rank. Where it throws in some, all throw a CommonFailure with what sentence_of()
-// (core/sentence_of.h) says of the first of them, "rank 2 on HOST: ..."; with one rank what it
-// threw.
+// rank. Where it throws in some ranks, all throw a CommonFailure with what sentence_of()
+// (core/sentence_of.h) says of the exception of the lowest of these; where that is not rank 0,
+// "rank 2 on HOST: " comes before it. With one rank the exception itself passes.
 std::int64_t largest_of_all(Ranks&, const std::function<std::int64_t()>& work);
 // The same of work that returns nothing.
 void together(Ranks&, const std::function<void()>& work);

@@ -40,9 +40,10 @@ bool may_use_nccl();
 class AllReduce {
  public:
   // `states`: of each replica, on its device. `micro_batches`: that each computes per step. Every
-  // rank has as many replicas. GPUs of all ranks are summed by NCCL, bucket after bucket next to
-  // the backward pass. Where the network is deterministic, or NCCL is not to be had, sums are
-  // formed device after device by copies, and in the order of the ranks through host memory.
+  // rank has as many replicas. Gradients are summed bucket after bucket next to the backward pass:
+  // on GPUs by NCCL, on CPUs by MPI. Where the network is deterministic, or NCCL is not to be had,
+  // those of the GPUs of a rank are summed one after the other by copies, and then those of the
+  // ranks in their order through host memory, after the backward pass.
   AllReduce(const std::vector<Replica>&, const std::vector<StepState*>& states,
             std::int64_t micro_batches, const TrainingRanks&);
 

@@ -176,10 +176,10 @@ void LivePage::finished(bool complete) {
   impl_->newest.progress.phase = complete ? TrainingPhase::finished : TrainingPhase::interrupted;
 }
 
-std::unique_ptr<LivePage> open_page(const HttpAddress& address, const std::string& title) {
-  if (address.port < 0) return nullptr;
-  auto page = std::make_unique<LivePage>(address, title);
-  log::info(cat("this run can be watched at ", url_of(address.bind, page->port())));
+std::unique_ptr<LivePage> open_page(const HttpAddress& http, const std::string& title) {
+  if (http.port < 0) return nullptr;
+  auto page = std::make_unique<LivePage>(http, title);
+  log::info(cat("this run can be watched at ", url_of(http.bind, page->port())));
   return page;
 }
 

@@ -14,7 +14,8 @@
 
 namespace darknet {
 
-// A sum of so many bytes is worth its latency, and the last one, which nothing hides, is short.
+// The least size of a bucket but the last: large enough that the latency of its sum matters little,
+// small enough that most sums are hidden by the rest of the backward pass.
 inline constexpr std::int64_t kBucketBytes = 4 << 20;
 
 // Gradients, elements [begin, end) of their array, that are complete once the layer's backward pass

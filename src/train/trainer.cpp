@@ -37,7 +37,7 @@ bool leaves_out_images(const StepResult& result) {
 
 }  // namespace
 
-// One rank may lack the memory.
+// A collective: where one rank lacks the memory for the new size, all throw.
 void Trainer::resize_to(const Batch& batch) {
   const Shape now = net_.input_shape();
   if (now.h == batch.size.height && now.w == batch.size.width) return;
@@ -116,7 +116,8 @@ void Trainer::require_images(const StepResult& result) {
                  kDivergedRemedy);
 }
 
-// Before they are saved or evaluated. They are equal in all ranks.
+// To be called before parameters are saved or evaluated. They are equal in all ranks, so that all
+// throw or none does.
 void Trainer::require_finite_parameters() {
   for (std::int64_t i = 0; i < net_.size(); ++i)
     for (const Parameter* p : net_.layer(i).parameters()) {
@@ -149,8 +150,8 @@ bool Trainer::may_work_ahead() const {
          !evaluation_due(asked()) && !checkpoints_.due(asked(), max_batches());
 }
 
-// The batch is made once more: the loader's may be gone. The rank that computed the image says what
-// it found, where no image is to blame each names its own.
+// The batch is made once more, since the loader may have reused its memory. Where one image is to
+// blame, the rank that computed it names it; else every rank names all images of its share.
 void Trainer::report_not_finite(const StepResult& result) {
   log::end_progress();
   not_finite_ = true;

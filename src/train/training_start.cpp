@@ -21,7 +21,6 @@
 
 namespace darknet {
 namespace {
-namespace fs = std::filesystem;
 
 NetworkOptions training_network(const TrainingSettings& o) {
   return {.device = o.device,

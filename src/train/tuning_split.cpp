@@ -54,8 +54,9 @@ ImagePaths share_of(const ImagePaths& images, const fs::path& list, double share
   for (std::size_t i = 0; i < images.size(); ++i)
     ordered.emplace_back(hash_of(place_from(folder, images[i])), i);
   std::sort(ordered.begin(), ordered.end());
-  const auto rest = std::ranges::unique(ordered, {}, &Ordered::first);  // the first place stays
-  ordered.erase(rest.begin(), rest.end());
+  const auto same_hash = [](const Ordered& a, const Ordered& b) { return a.first == b.first; };
+  ordered.erase(std::unique(ordered.begin(), ordered.end(), same_hash),
+                ordered.end());  // the first place stays
   const auto wanted = std::llround(share * static_cast<double>(ordered.size()));
   ordered.resize(std::min(ordered.size(), to_size(std::max<std::int64_t>(1, wanted))));
   std::vector<std::size_t> places;
