@@ -22,13 +22,16 @@ struct Outcome {
   const std::vector<std::string> texts = ranks.all_gather(mine);
   const auto first = std::ranges::find(all, 1, &Outcome::failed);
   const auto rank = first - all.begin();
-  throw CommonFailure(cat(rank > 0 ? cat("rank ", rank, " on ", ranks.host_of(rank), ": ") : "",
-                          texts[to_size(rank)]),
+  throw CommonFailure(cat(rank > 0 ? name_of_rank(ranks, rank) + ": " : "", texts[to_size(rank)]),
                       first->exit_code,
                       std::ranges::any_of(all, [](const Outcome& o) { return o.of_device != 0; }));
 }
 
 }  // namespace
+
+std::string name_of_rank(const Ranks& ranks, std::int64_t rank) {
+  return cat("rank ", rank, " on ", ranks.host_of(rank));
+}
 
 std::int64_t largest_of_all(Ranks& ranks, const std::function<std::int64_t()>& work) {
   if (!ranks.several()) return work();

@@ -24,6 +24,9 @@ class CommonFailure : public Error {
   bool of_device_ = false;
 };
 
+// "rank 2 on HOST", as messages name a rank.
+std::string name_of_rank(const Ranks&, std::int64_t rank);
+
 // Does `work`, which must not call collectives. Returns the largest number that it returned in any
 // rank. Where it throws in some ranks, all throw a CommonFailure with what sentence_of()
 // (core/sentence_of.h) says of the exception of the lowest of these; where that is not rank 0,

@@ -29,6 +29,13 @@ class DataPack : public CliTest {
                 {"detector", "train", data, "x.cfg", "-backup", backup, "-deterministic"});
     return work_.darknet(more);
   }
+  // Interrupted before so many images more; -1: never.
+  PackOptions stopping_after(int images, const char* out) const {
+    return {.out = work_.path(out),
+            .shard_bytes = 3000,
+            .classes = 3,
+            .stop = [left = images]() mutable { return left-- == 0; }};
+  }
   ImagePaths all_images() const {
     std::string list;
     for (int i = 0; i < kTinyImages; ++i)
@@ -326,12 +333,7 @@ TEST_F(DataPack, BackupIsNoPlaceOfThisMachine) {
 TEST_F(DataPack, GoesOnWhereItWasInterrupted) {
   const ImagePaths images = all_images();
   const auto pack_into = [&](const char* out, int stop_after) {
-    int left = stop_after;
-    Packer packer({.out = work_.path(out),
-                   .shard_bytes = 3000,
-                   .classes = 3,
-                   .stop = [&] { return left-- == 0; }},
-                  "work");
+    Packer packer(stopping_after(stop_after, out), "work");
     if (!packer.pack("train", images, true) || !packer.pack("valid", images, false)) return false;
     packer.finish();
     return true;
@@ -373,12 +375,7 @@ TEST_F(DataPack, DifficultObjectsStayThoseOfTheirImages) {
 TEST_F(DataPack, GoesOnBehindHalfALineOfItsRecord) {
   const ImagePaths images = all_images();
   const auto pack_into = [&](const char* out, int stop_after) {
-    int left = stop_after;
-    Packer packer({.out = work_.path(out),
-                   .shard_bytes = 3000,
-                   .classes = 3,
-                   .stop = [&] { return left-- == 0; }},
-                  "work");
+    Packer packer(stopping_after(stop_after, out), "work");
     return packer.pack("train", images, true);
   };
   ASSERT_TRUE(pack_into("whole", -1));

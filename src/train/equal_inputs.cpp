@@ -97,7 +97,7 @@ void require_equal(Ranks& ranks, std::span<const RankInput> inputs) {
       const std::string& first = all.front().at(i);
       const std::string& other = all[r].at(i);
       if (other == first) continue;
-      throw CommonFailure(cat("rank ", r, " on ", ranks.host_of(static_cast<std::int64_t>(r)), ": ",
+      throw CommonFailure(cat(name_of_rank(ranks, static_cast<std::int64_t>(r)), ": ",
                               inputs[i].what, " is ", other, ", in rank 0 ", first, "; ",
                               inputs[i].remedy));
     }

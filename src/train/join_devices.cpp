@@ -70,25 +70,21 @@ Offer make_offer(const std::vector<Device>& devices, const DeviceJoiner* joiner,
   return offer;
 }
 
-std::string name_of(const Ranks& ranks, std::size_t rank) {
-  const auto r = static_cast<std::int64_t>(rank);
-  return cat("rank ", r, " on ", ranks.host_of(r));
-}
-
 // Why not all of them can join: the same in all ranks. "" where they can.
 std::string objection(const std::vector<Offer>& offers, const Ranks& ranks) {
-  std::map<std::string, std::size_t> owners;
-  for (std::size_t r = 0; r < offers.size(); ++r) {
-    const Offer& o = offers[r];
-    if (!o.objection.empty()) return cat(name_of(ranks, r), ": ", o.objection);
+  std::map<std::string, std::int64_t> owners;
+  for (std::int64_t r = 0; r < std::ssize(offers); ++r) {
+    const Offer& o = offers[to_size(r)];
+    if (!o.objection.empty()) return cat(name_of_rank(ranks, r), ": ", o.objection);
     if (o.version != offers[0].version)
-      return cat(name_of(ranks, r), " has NCCL ", o.version, ", rank 0 ", offers[0].version);
+      return cat(name_of_rank(ranks, r), " has NCCL ", o.version, ", rank 0 ", offers[0].version);
     if (o.devices.size() != offers[0].devices.size())
-      return cat(name_of(ranks, r), " takes ", plural(std::ssize(o.devices), "GPU"), ", rank 0 ",
-                 offers[0].devices.size());
+      return cat(name_of_rank(ranks, r), " takes ", plural(std::ssize(o.devices), "GPU"),
+                 ", rank 0 ", offers[0].devices.size());
     for (const std::string& device : o.devices)
       if (const auto [at, is_new] = owners.emplace(device, r); !is_new)
-        return cat(name_of(ranks, at->second), " and ", name_of(ranks, r), " use the same GPU");
+        return cat(name_of_rank(ranks, at->second), " and ", name_of_rank(ranks, r),
+                   " use the same GPU");
   }
   return "";
 }
@@ -159,7 +155,7 @@ Joined join_together(Joining& mine, Ranks& ranks, const JoinOptions& options,
     };
     const auto failed = in_state('f'), waiting = in_state('w');
     if (failed != states.end() && why_not.empty()) {
-      why_not = cat(name_of(ranks, to_size(failed - states.begin())), ": ", failed->substr(1));
+      why_not = cat(name_of_rank(ranks, failed - states.begin()), ": ", failed->substr(1));
       start = Clock::now();
     }
     if (waiting == states.end()) return why_not.empty() ? mine.take() : nullptr;
@@ -169,8 +165,8 @@ Joined join_together(Joining& mine, Ranks& ranks, const JoinOptions& options,
       ends_without_destructors = true;
       const std::string why =
           cat(why_not.empty() ? "" : why_not + "; ", "NCCL still waits, in ",
-              name_of(ranks, to_size(waiting - states.begin())),
-              ", for the GPUs of other ranks after ", static_cast<std::int64_t>(waited),
+              name_of_rank(ranks, waiting - states.begin()), ", for the GPUs of other ranks after ",
+              static_cast<std::int64_t>(waited),
               " s: NCCL_DEBUG=INFO shows what it does, "
               "NCCL_SOCKET_IFNAME names the network that it is to use, and DARKNET_NCCL=0 sums "
               "through host memory instead");
